@@ -1,0 +1,76 @@
+"""Every limit in one place, each with its reason. Sizes in bytes, times in seconds unless the name says otherwise."""
+
+from __future__ import annotations
+
+# Records
+INTEGER_MAX = 2**53  # JSON numbers are exact only up to here (RFC 8785, I-JSON)
+ENTRY_BYTES_MAX = 65_535  # a tlog-tiles entry has a 16-bit length
+HEADER_BYTES_MAX = 16_384  # far above the 600 bytes that a header takes; leaves room for unknown fields
+BODY_BYTES_MAX = 65_536  # DESIGN: larger parts are cut, with their size and digest kept
+SLOT_BYTES_MAX = BODY_BYTES_MAX + 64  # form, key id and the AES-GCM tag on top of a body
+NESTING_MAX = 32  # depth of JSON that we accept; deeper input is an attack on the decoder
+TAGS_MAX = 32  # tags in a header; beyond it the overflow flag is set
+ID_CHARS_MAX = 200  # system ids, group ids, policy names
+
+# Ledger
+BATCH_RECORDS_MAX = 4_096  # one producer's batch
+GROUP_BYTES_MAX = 8 * 1024 * 1024  # one journal frame: what one fdatasync makes durable
+QUEUE_RECORDS_MAX = 65_536  # drafts waiting for the sequencer; beyond it producers are refused
+SEGMENT_BYTES = 64 * 1024 * 1024  # a journal segment, zero-filled ahead in steps
+PREALLOCATE_BYTES = 4 * 1024 * 1024  # one step of zero-filling: halves fdatasync, costs little disk
+PUBLISH_INTERVAL_S = 1.0  # a checkpoint at least this often while there is something new
+CLOCK_INTERVAL_S = 600.0  # a clock record at least this often
+CLOCK_STEP_NS = 500_000_000  # wall against monotonic: a larger difference is a step
+STREAMS_MAX = 4_096  # open producer streams
+
+# Tiles
+TILE_WIDTH = 256  # C2SP tlog-tiles
+PROOF_HASHES_MAX = 63  # C2SP: enough for any tree of 2^63 leaves
+TREE_SIZE_MAX = 2**63 - 1  # C2SP clients keep sizes in signed 64-bit integers
+TILE_LEVEL_MAX = 63  # C2SP tlog-tiles: a path names a level from 0 to 63
+TILE_BYTES_MAX = TILE_WIDTH * 32  # a full tile: 256 SHA-256 hashes
+BUNDLE_BYTES_MAX = TILE_WIDTH * (2 + ENTRY_BYTES_MAX)  # a full entry bundle of the longest entries
+NOTE_BYTES_MAX = 1_000_000
+NOTE_NAME_BYTES_MAX = 1_024  # of a key's name and of an origin; real ones are below 100
+TILES_CACHED_MAX = 64  # tiles that one proof reader keeps: two proofs in a tree of 2^63 leaves touch fewer
+
+# Archives
+ARCHIVE_PATH_BYTES_MAX = 1_024  # a path inside an archive; ours are below 100
+ARCHIVE_DEPTH_MAX = 16  # folders below each other; a log of 2^63 entries has 8
+WEB_REDIRECTS_MAX = 5  # on the same host; beyond it the server loops
+WEB_CONNECT_TIMEOUT_S = 10.0
+WEB_READ_TIMEOUT_S = 30.0  # between two reads
+WEB_FILE_TIMEOUT_S = 300.0  # one whole file: a server that drips cannot hold a verifier for ever
+NOTE_SIGNATURES_MAX = 100  # Go clients reject more
+
+# State
+CHANGE_OBJECTS_MAX = 200  # objects in one change: it must fit one body
+OBJECT_BYTES_MAX = 32_768  # canonical bytes of one object's value
+GROUP_NESTING_MAX = 16
+POLICIES_MAX = 1_000
+APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024
+
+# PostgreSQL gateway
+STARTUP_BYTES_MAX = 10_000  # as PostgreSQL itself: MAX_STARTUP_PACKET_LENGTH
+AUTH_MESSAGE_BYTES_MAX = 65_536  # as PostgreSQL itself before authentication
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # one message of a client; PostgreSQL itself allows 1 GiB
+LOGIN_TIMEOUT_S = 60.0  # as PostgreSQL's authentication_timeout
+UPSTREAM_CONNECT_TIMEOUT_S = 10.0
+STATEMENT_TEXT_BYTES_MAX = (
+    16_384  # of a statement kept in a body; beyond it the size and digest stand for the rest
+)
+PARAMETER_TEXT_BYTES_MAX = 1_024  # of one parameter kept in a body
+PARAMETERS_KEPT_MAX = 64
+STATEMENT_PARSE_BYTES_MAX = 65_536  # longer statements are not parsed: classed as the most sensitive
+TABLES_MAX = 64
+COLUMNS_MAX = 64
+SUBJECTS_MAX = 32  # data subjects in a body; beyond it the overflow flag is set
+HOLD_BYTES_MAX = 1024 * 1024  # an answer held until its record is durable; beyond it an intent goes first
+PREPARED_MAX = 4_096  # prepared statements and portals of one session
+SESSIONS_MAX = 1_000
+PIPELINE_MESSAGES_MAX = 65_536  # messages of one client waiting for their answers
+AFTER_QUEUE_MAX = 10_000  # records waiting under the guarantee `after`
+
+# HTTP
+HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024
+TIMELINE_LIMIT_MAX = 10_000

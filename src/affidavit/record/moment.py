@@ -1,0 +1,51 @@
+"""Moments as text: UTC, RFC 3339, always nine decimals, so that text order is time order.
+
+`2026-11-22T14:17:03.120000000Z` is 1 795 357 023 120 000 000 nanoseconds since 1970. Leap seconds are not
+represented (POSIX time). Years 1970 to 9999.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from affidavit.errors import InvalidInput
+
+NS = 1_000_000_000
+_TEXT_CHARS = 30
+_MAX_S = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def format_moment(at_ns: int) -> str:
+    """The text of `at_ns` (nanoseconds since 1970, UTC). Raises `InvalidInput` outside 1970 to 9999."""
+    seconds, rest = divmod(at_ns, NS)
+    if not 0 <= seconds <= _MAX_S:
+        raise InvalidInput("time.range", f"{at_ns} ns is not a time between 1970 and 9999.")
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+def parse_moment(text: str) -> int:
+    """Nanoseconds since 1970 of a text that `format_moment` gave. Raises `InvalidInput` for any other spelling."""
+    try:
+        whole, rest = text[:19], text[20:29]
+        if (
+            len(text) != _TEXT_CHARS
+            or text[19] != "."
+            or text[29] != "Z"
+            or not rest.isascii()
+            or not rest.isdigit()
+        ):
+            raise ValueError
+        seconds = int(datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
+        if not 0 <= seconds or _second(seconds) != whole:
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(
+            "time.format", f"{text!r} is not a time such as 2026-11-22T14:17:03.000000000Z."
+        ) from None
+    return seconds * NS + int(rest)

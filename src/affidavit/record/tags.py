@@ -1,0 +1,35 @@
+"""Blind tags: what lets the holder of one key find the records that touch one table, resource or data subject.
+
+k = HMAC-SHA256(tag key, name), the name being `SYSTEM|table|schema.name`, `SYSTEM|resource|…` or
+`SYSTEM|subject|schema.table.column=value`. A record's tag for it is the first 4 bytes of HMAC-SHA256(k, record id), in hex: the same name gives another tag in every
+record, so headers that are public say nothing without k. Who is given one k finds that name's records, no other's.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from functools import lru_cache
+
+from affidavit.limits import TAGS_MAX
+
+
+class Tagger:
+    """Computes tags under one tag key (32 bytes). The key is fixed for the log's life."""
+
+    def __init__(self, tag_key: bytes, cache_max: int = 65_536) -> None:
+        self._key = tag_key
+        self.key_of = lru_cache(maxsize=cache_max)(self._derive)
+
+    def _derive(self, name: str) -> bytes:
+        return hmac.digest(self._key, name.encode(), "sha256")
+
+    def tags(self, record_id: str, names: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+        """The sorted tags of a record, and whether some were left out because there were more than `TAGS_MAX`."""
+        found = sorted({tag_under(self.key_of(name), record_id) for name in names})
+        return tuple(found[:TAGS_MAX]), len(found) > TAGS_MAX
+
+
+def tag_under(key: bytes, record_id: str) -> str:
+    """The tag that a record with this id carries if it has the name that `key` was derived from."""
+    return hmac.digest(key, record_id.encode(), "sha256")[:4].hex()
