@@ -1,0 +1,34 @@
+"""A PostgreSQL for the tests that need one: a server for each test process, a database for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from affidavit.cli.demo.clinic import Clinic, load_clinic
+from affidavit.cli.demo.postgres import ThrowawayPostgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[ThrowawayPostgres]:
+    """One server for the test process. Tests leave its settings and its superuser alone."""
+    with ThrowawayPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _clinic_template(postgres: ThrowawayPostgres) -> Clinic:
+    return load_clinic(postgres, "clinic_template")
+
+
+@pytest.fixture
+def clinic_db(postgres: ThrowawayPostgres, _clinic_template: Clinic) -> Iterator[Clinic]:
+    """A fresh clinic database, dropped with everything connected to it afterwards."""
+    name = f"clinic_{next(_numbers)}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {_clinic_template.database}")
+    yield Clinic(name, _clinic_template.user, _clinic_template.password)
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
