@@ -54,11 +54,12 @@ APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024
 STARTUP_BYTES_MAX = 10_000  # as PostgreSQL itself: MAX_STARTUP_PACKET_LENGTH
 AUTH_MESSAGE_BYTES_MAX = 65_536  # as PostgreSQL itself before authentication
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # one message of a client; PostgreSQL itself allows 1 GiB
+UPSTREAM_MESSAGE_BYTES_MAX = 1024**3  # one message of a server: PostgreSQL's own bound; long rows come in pieces
+ARRAY_DECODE_BYTES_MAX = 65_536  # of a binary array shown as text; longer ones stay hexadecimal
+SCRAM_ITERATIONS_MAX = 1_000_000  # asked of us by an upstream: about 0.4 s of work; more would stop the gateway
 LOGIN_TIMEOUT_S = 60.0  # as PostgreSQL's authentication_timeout
 UPSTREAM_CONNECT_TIMEOUT_S = 10.0
-STATEMENT_TEXT_BYTES_MAX = (
-    16_384  # of a statement kept in a body; beyond it the size and digest stand for the rest
-)
+STATEMENT_TEXT_BYTES_MAX = 16_384  # of a statement kept in a body; beyond it the size and digest stand for the rest
 PARAMETER_TEXT_BYTES_MAX = 1_024  # of one parameter kept in a body
 PARAMETERS_KEPT_MAX = 64
 STATEMENT_PARSE_BYTES_MAX = 65_536  # longer statements are not parsed: classed as the most sensitive
@@ -74,3 +75,27 @@ AFTER_QUEUE_MAX = 10_000  # records waiting under the guarantee `after`
 # HTTP
 HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024
 TIMELINE_LIMIT_MAX = 10_000
+
+# Verify
+VERIFY_FINDINGS_MAX = 100  # kept for each duty; the rest is counted: a verdict must stay readable
+VERIFY_KEPT_MAX = 1_000  # checkpoints kept elsewhere in one verification
+VERIFY_KEY_FILE_BYTES_MAX = 65_536  # a file of verifier keys or body keys
+VERIFY_DECIDERS_MAX = 256  # contexts prepared for deciding again that are held at once
+VERIFY_BEYOND_MAX = 10_000  # paths beyond the checkpoint that are remembered
+VERIFY_ID_BUCKETS_MAX = 16  # minutes of record ids held as a set; older ones are held packed
+BODY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4 + SLOT_BYTES_MAX)  # a full bundle of the longest bodies
+
+# Configuration and commands
+CONFIG_BYTES_MAX = 1024 * 1024  # affidavit.toml; real ones are below a kilobyte
+CONFIG_ENTRIES_MAX = 64  # gateways, and folders outside
+SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux, without its NUL
+APPLY_FILES_MAX = 1_000  # files in a folder given to apply
+QUERY_CHARS_MAX = 2_000  # a timeline query
+QUERY_TERMS_MAX = 64
+REPLAN_MAX = 5  # times that a change is planned again because the state moved on meanwhile
+CONTEXT_VIEWS_MAX = 4_096  # contexts kept ready: one for each actor and system that are active
+EXPLAIN_LOOK_BACK_MAX = 100_000  # records that explain walks back to find the context before
+REASON_CHARS_MAX = 1_000  # a reason or ticket that people type
+FOLLOW_QUEUE_MAX = 10_000  # records that wait for a slow follower of the timeline; beyond it the follower is cut off
+EXPORT_PAGE_RECORDS = 500  # records read at a time while streaming
+REQUESTS_MAX = 64  # HTTP requests served at the same time on the local socket

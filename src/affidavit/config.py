@@ -1,0 +1,275 @@
+"""Where things run: `DIR/affidavit.toml` as frozen values. Nothing here influences a decision; state does that.
+
+Every key is known: an unknown one is an error that names the nearest known key, so that a misspelt line never
+silently keeps a default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affidavit.errors import InvalidInput
+from affidavit.limits import CONFIG_BYTES_MAX, CONFIG_ENTRIES_MAX, NOTE_NAME_BYTES_MAX, SOCKET_PATH_BYTES_MAX
+
+CONFIG_NAME = "affidavit.toml"
+SOCKET_NAME = "affidavit.sock"
+POSTGRESQL_PORT = 5432
+_SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_TOP_KEYS = ("origin", "server", "gateway", "outside")
+_SERVER_KEYS = ("socket",)
+_GATEWAY_KEYS = (
+    "system",
+    "listen",
+    "upstream",
+    "database",
+    "upstream_user",
+    "tls_certificate",
+    "tls_key",
+    "require_tls",
+)
+_OUTSIDE_KEYS = ("folder",)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host (name or address, without brackets) and a TCP port from 0 to 65535. Port 0 listens on any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """The local socket that commands speak to, as an absolute path."""
+
+    socket: Path
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """One PostgreSQL gateway: where it listens, and whom it connects to for its `system`.
+
+    The upstream user's password, where it needs one, is the file `secrets/upstream/<system>`.
+    """
+
+    system: str
+    listen: Address
+    upstream: Address
+    database: str
+    upstream_user: str
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    require_tls: bool = False
+
+
+@dataclass(frozen=True)
+class OutsideConfig:
+    """A folder outside this one that gets a copy of each published checkpoint."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of `affidavit.toml`."""
+
+    origin: str
+    server: ServerConfig
+    gateways: tuple[GatewayConfig, ...] = ()
+    outside: tuple[OutsideConfig, ...] = ()
+
+
+def load_config(root: Path) -> Config:
+    """The configuration of the data folder `root`.
+
+    Raises `InvalidInput` naming the key and what to write; also where `root` is no data folder.
+    """
+    path = root / CONFIG_NAME
+    try:
+        with path.open("rb") as file:
+            data = file.read(CONFIG_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise InvalidInput(
+            "config.absent",
+            f"{root} is no Affidavit data folder: it has no {CONFIG_NAME}.",
+            f"Make one with `affidavit init {root} --origin example.com/audit`, or name another with --data.",
+        ) from None
+    except OSError as error:
+        raise InvalidInput("config.unreadable", f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > CONFIG_BYTES_MAX:
+        raise InvalidInput("config.size", f"{path} is larger than {CONFIG_BYTES_MAX} bytes.")
+    return parse_config(data, root)
+
+
+def parse_config(data: bytes, root: Path) -> Config:
+    """The configuration that the bytes of an `affidavit.toml` in `root` state. Relative paths start at `root`.
+
+    Raises `InvalidInput`.
+    """
+    try:
+        document = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput("config.toml", f"{CONFIG_NAME} is not TOML: {error}.") from None
+    _check_keys(document, _TOP_KEYS, "")
+    origin = _text(document, "origin", "origin")
+    check_origin(origin)
+    server = _table(document, "server")
+    _check_keys(server, _SERVER_KEYS, "server.")
+    socket = root.absolute() / _text(server, "socket", "server.socket", SOCKET_NAME)
+    if len(bytes(socket)) > SOCKET_PATH_BYTES_MAX:
+        raise InvalidInput(
+            "config.socket",
+            f"The socket path {socket} is longer than the {SOCKET_PATH_BYTES_MAX} bytes that the system allows.",
+            'Set a shorter one: [server] socket = "/run/affidavit.sock".',
+        )
+    gateways = tuple(_gateway(item, root) for item in _tables(document, "gateway"))
+    systems = [gateway.system for gateway in gateways]
+    for system in systems:
+        if systems.count(system) > 1:
+            raise InvalidInput("config.gateway", f"Two [[gateway]] tables name the system {system}.")
+    outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
+    return Config(origin, ServerConfig(socket), gateways, outside)
+
+
+def check_origin(origin: str) -> None:
+    """Raise `InvalidInput` unless `origin` can name a log: a schema-less URL such as example.com/audit."""
+    if not origin or len(origin.encode()) > NOTE_NAME_BYTES_MAX or re.search(r"[\s+]|[^\x21-\x7e]", origin):
+        raise InvalidInput(
+            "config.origin",
+            f"{origin!r} cannot name a log: it must be ASCII without spaces and plus signs.",
+            "Use a name under a domain of yours, such as example.com/audit.",
+        )
+
+
+def parse_address(text: str, key: str, default_port: int | None = None) -> Address:
+    """The address in `HOST:PORT` or `[IPV6]:PORT`. Raises `InvalidInput` naming `key`."""
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]/@]+))(?::(\d{1,5}))?", text)
+    port = int(match[3]) if match and match[3] else default_port
+    if match is None or port is None or port > 65_535:
+        raise InvalidInput("config.address", f"{key} = {text!r} is no address.", 'Write it as "127.0.0.1:6432".')
+    return Address(match[1] or match[2], port)
+
+
+def render_config(config: Config, root: Path) -> str:
+    """The text of an `affidavit.toml` that `parse_config` reads as `config`."""
+    lines = [
+        "# Where Affidavit runs. Who may do what, and what is recorded, is not configured here: it stands in the log.",
+        f"origin = {_toml(config.origin)}",
+        "",
+        "[server]",
+        f"socket = {_toml(_relative(config.server.socket, root))}",
+    ]
+    for gateway in config.gateways:
+        lines += [
+            "",
+            "[[gateway]]",
+            f"system = {_toml(gateway.system)}",
+            f"listen = {_toml(str(gateway.listen))}",
+            f"upstream = {_toml(str(gateway.upstream))}",
+            f"database = {_toml(gateway.database)}",
+            f"upstream_user = {_toml(gateway.upstream_user)}",
+        ]
+        if gateway.tls_certificate is not None and gateway.tls_key is not None:
+            lines.append(f"tls_certificate = {_toml(_relative(gateway.tls_certificate, root))}")
+            lines.append(f"tls_key = {_toml(_relative(gateway.tls_key, root))}")
+        lines.append(f"require_tls = {'true' if gateway.require_tls else 'false'}")
+    for outside in config.outside:
+        lines += ["", "[[outside]]", f"folder = {_toml(_relative(outside.folder, root))}"]
+    return "\n".join(lines) + "\n"
+
+
+def _gateway(table: Mapping[str, Any], root: Path) -> GatewayConfig:
+    _check_keys(table, _GATEWAY_KEYS, "gateway.")
+    system = _text(table, "system", "gateway.system")
+    if not _SYSTEM.fullmatch(system) or system == "log":
+        raise InvalidInput(
+            "config.gateway", f"gateway.system = {system!r} cannot be a system id.", 'Use a name such as "clinic".'
+        )
+    certificate, key = (table.get(name) for name in ("tls_certificate", "tls_key"))
+    if (certificate is None) != (key is None):
+        raise InvalidInput("config.tls", "tls_certificate and tls_key belong together: one of them is missing.")
+    require_tls = table.get("require_tls", False)
+    if not isinstance(require_tls, bool):
+        raise InvalidInput("config.type", "gateway.require_tls must be true or false.")
+    if require_tls and certificate is None:
+        raise InvalidInput("config.tls", "gateway.require_tls needs tls_certificate and tls_key.")
+    return GatewayConfig(
+        system=system,
+        listen=parse_address(_text(table, "listen", "gateway.listen"), "gateway.listen"),
+        upstream=parse_address(_text(table, "upstream", "gateway.upstream"), "gateway.upstream", POSTGRESQL_PORT),
+        database=_text(table, "database", "gateway.database"),
+        upstream_user=_text(table, "upstream_user", "gateway.upstream_user"),
+        tls_certificate=root / _text(table, "tls_certificate", "gateway.tls_certificate") if certificate else None,
+        tls_key=root / _text(table, "tls_key", "gateway.tls_key") if key else None,
+        require_tls=require_tls,
+    )
+
+
+def _outside(table: Mapping[str, Any], root: Path) -> OutsideConfig:
+    _check_keys(table, _OUTSIDE_KEYS, "outside.")
+    folder = root.absolute() / _text(table, "folder", "outside.folder")
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise InvalidInput(
+            "config.outside",
+            f"outside.folder = {str(folder)!r} lies inside the data folder, so it proves nothing.",
+            "Name a folder on another disk or machine.",
+        )
+    return OutsideConfig(folder)
+
+
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:
+    for key in table:
+        if key in known:
+            continue
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        raise InvalidInput(
+            "config.key",
+            f"{CONFIG_NAME} has an unknown key {prefix}{key}.",
+            f"The nearest known key is {prefix}{nearest[0]}." if nearest else "",
+        )
+
+
+def _text(table: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+    value = table.get(key, default)
+    if value is None:
+        raise InvalidInput("config.absent_key", f"{CONFIG_NAME} lacks the key {where}.")
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise InvalidInput("config.type", f"{where} must be a text that is not empty.")
+    return value
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = document.get(key, {})
+    if not isinstance(value, dict):
+        raise InvalidInput("config.type", f"{key} must be a table: [{key}].")
+    return value
+
+
+def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    value = document.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InvalidInput("config.type", f"{key} must be a list of tables: [[{key}]].")
+    if len(value) > CONFIG_ENTRIES_MAX:
+        raise InvalidInput("config.size", f"There are more than {CONFIG_ENTRIES_MAX} [[{key}]] tables.")
+    return value
+
+
+def _toml(text: str) -> str:
+    # A JSON string without escapes beyond \\uXXXX is a TOML basic string; DEL is the one character TOML adds.
+    return json.dumps(text).replace("\x7f", "\\u007f")
+
+
+def _relative(path: Path, root: Path) -> str:
+    absolute = root.absolute()
+    return str(path.relative_to(absolute)) if path.is_relative_to(absolute) else str(path)

@@ -1,0 +1,1 @@
+"""Turns questions into answers that stand on their own: sentences, explanations, readiness, exports."""

@@ -1,0 +1,242 @@
+"""The sentence that a record begins with: what a lawyer could read aloud, built from the record's fields alone.
+
+`headline` is its short form, for a line of the timeline. Both are pure; who an identity id is comes in as a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from affidavit.evidence.wording import count_words, list_words, moment_words
+from affidavit.record.body import Erased, Unreadable
+from affidavit.record.kinds import STATE_KINDS
+from affidavit.record.read import Record
+
+Names = Callable[[str], str]
+
+_ACCESS_KINDS = frozenset({"access", "access.intent"})
+_STATEMENT_CHARS = 200
+_SESSION_ENDS = {
+    "client": "the client ended it",
+    "server": "Affidavit stopped",
+    "revoked": "the permission was revoked",
+    "protocol": "the client broke the protocol",
+    "upstream": "the database ended it",
+    "log": "the log could not write",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A line of the timeline in parts: who, what they did, what became of it, and the text below it (or empty)."""
+
+    who: str
+    what: str
+    verdict: str
+    below: str
+
+
+def headline(record: Record, names: Names) -> Headline:
+    """The short form of the sentence."""
+    header = record.header
+    who = _who(record, names)
+    below = ""
+    if header.kind in _ACCESS_KINDS:
+        below = one_line(_part(record.content, "action").get("statement", ""))
+    elif header.kind in STATE_KINDS or header.kind == "proposal":
+        below = one_line(objects_words(record.content.get("objects", ()), names, most=6))
+    elif header.kind == "presented":
+        below = one_line(" ".join(map(str, record.content.get("text", ()))))
+    return Headline(who, what_words(record, names), verdict_words(record), below)
+
+
+def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
+    """The record in one sentence: when and how sure, who, what, what became of it, and by which rule."""
+    who = _who(record, names)
+    what = what_words(record, names)
+    said = f"At {moment_words(record.header.time.at, bound_ns)}, {f'{who} {what}' if who else what}"
+    because = because_words(record.content)
+    if because:
+        said += f", {because}"
+    if isinstance(record.body, Erased):
+        said += " (its body was erased)"
+    elif isinstance(record.body, Unreadable):
+        said += " (its body cannot be read without its key)"
+    return said + "."
+
+
+def verdict_words(record: Record) -> str:
+    """Decision and outcome in words that do not need colour: `allowed, ok`, `denied`, or empty."""
+    header = record.header
+    decision = {"allow": "allowed", "deny": "denied"}.get(header.decision or "", "")
+    outcome = {"ok": "ok", "error": "error", "none": "did not run", "unknown": "outcome unknown"}.get(
+        header.outcome or "", ""
+    )
+    if header.decision == "deny" and header.outcome == "none":
+        outcome = ""
+    return ", ".join(filter(None, (decision, outcome)))
+
+
+def because_words(content: Mapping[str, Any]) -> str:
+    """`allowed by grant/u-…/g-1`, `denied because no rule allows it`, or empty where nothing was decided."""
+    authorization = _part(content, "authorization")
+    decision = authorization.get("decision")
+    rules = sorted({str(item.get("policy")) for item in _mappings(authorization.get("determining"))})
+    errors = authorization.get("errors")
+    if decision == "allow":
+        return f"allowed by {list_words(rules)}" if rules else "allowed"
+    if decision != "deny":
+        return ""
+    if errors:
+        return "denied because a rule could not be evaluated"
+    return f"denied by {list_words(rules)}" if rules else "denied because no rule allows it"
+
+
+def what_words(record: Record, names: Names) -> str:
+    """What happened, as a predicate of the actor: `read 12 rows from public.patients on clinic`."""
+    header, content = record.header, record.content
+    if header.kind in _ACCESS_KINDS:
+        return _access_words(record)
+    if header.kind in STATE_KINDS or header.kind == "proposal":
+        return _change_words(record, names)
+    system = f" on {header.system}" if header.system else ""
+    if header.kind == "session.open":
+        failure = _part(content, "failure")
+        if header.decision == "deny":
+            why = f" ({failure['reason']})" if failure.get("reason") else ""
+            return f"was refused a session{system}{why}"
+        return f"opened a session{system}{_from_words(content)}"
+    if header.kind == "session.close":
+        reason = _SESSION_ENDS.get(str(content.get("reason")), str(content.get("reason", "")))
+        return f"ended session {header.session}{system}" + (f": {reason}" if reason else "")
+    if header.kind == "access.outcome":
+        return f"has the outcome of record {header.ref}: {_result_words(_part(content, 'result')) or header.outcome}"
+    if header.kind == "transaction":
+        return f"had a transaction{system} {content.get('end', header.outcome)}"
+    if header.kind == "context":
+        return f"is decided under a new context{system}"
+    if header.kind == "presented":
+        return f"was shown a {content.get('how', 'text')}{system}"
+    if header.kind == "approval":
+        verb = "approved" if header.decision == "allow" else "tried to approve"
+        return f"{verb} proposal {header.ref}{_reason_words(content)}"
+    return _log_words(record)
+
+
+def objects_words(ops: Sequence[Any], names: Names, most: int = 3) -> str:
+    """What a change does to its objects: `+ grant/ana/g-1`, `- policy/observe-all`."""
+    said = []
+    for op in _mappings(ops):
+        sign = "-" if op.get("op") == "delete" else "+" if op.get("based") is None else "~"
+        said.append(f"{sign} {named(str(op.get('name')), names)}")
+    return list_words(said, most)
+
+
+def named(name: str, names: Names) -> str:
+    """An object's name with the handles that people know instead of identity ids."""
+    return "/".join(names(part) if part.startswith("u-") else part for part in name.split("/"))
+
+
+def one_line(text: str) -> str:
+    """Whitespace folded, control characters shown, cut to what one line of a screen holds."""
+    folded = " ".join(str(text).split())
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in folded)
+    return shown if len(shown) <= _STATEMENT_CHARS else shown[: _STATEMENT_CHARS - 1] + "…"
+
+
+def _access_words(record: Record) -> str:
+    header, content = record.header, record.content
+    action, result = _part(content, "action"), _part(content, "result")
+    tables = sorted({f"{t.get('schema')}.{t.get('name')}" for t in _mappings(action.get("tables"))})
+    verb = str(action.get("verb") or header.action)
+    on = f" on {header.system}"
+    if header.decision == "deny":
+        return f"was refused {verb}{f' of {list_words(tables)}' if tables else ''}{on}"
+    if header.kind == "access.intent":
+        return f"was let run {verb}{f' of {list_words(tables)}' if tables else ''}{on}"
+    rows = result.get("rows")
+    if header.action == "read" and header.outcome == "ok" and isinstance(rows, int):
+        return f"read {count_words(rows, 'row')}{f' from {list_words(tables)}' if tables else ''}{on}"
+    said = f"ran {verb}{f' of {list_words(tables)}' if tables else ''}{on}"
+    outcome = _result_words(result)
+    return f"{said} ({outcome})" if outcome else said
+
+
+def _result_words(result: Mapping[str, Any]) -> str:
+    if result.get("outcome") == "error":
+        return f"error {result.get('sqlstate', '')}".rstrip()
+    if result.get("outcome") in ("none", "unknown"):
+        return {"none": "did not run", "unknown": "outcome unknown"}[result["outcome"]]
+    rows = result.get("rows")
+    return count_words(rows, "row") if isinstance(rows, int) else ""
+
+
+def _change_words(record: Record, names: Names) -> str:
+    header, content = record.header, record.content
+    objects = objects_words(content.get("objects", ()), names)
+    if header.kind == "lapse":
+        return f"what had expired lapsed: {objects}"
+    if header.kind == "drift":
+        return f"{header.system} was found to enforce something else than before: {objects}"
+    if header.kind == "proposal":
+        verb = "was refused the change" if header.outcome == "none" else "proposed"
+    else:
+        verb = "changed"
+    approvers = [names(str(a.get("approver"))) for a in _mappings(content.get("approvals"))]
+    said = f"{verb} {objects}{_reason_words(content)}"
+    if approvers:
+        said += f", approved by {list_words(approvers)}"
+    if content.get("claimed"):
+        said += f", approval by {list_words([str(name) for name in content['claimed']])} only claimed"
+    return said
+
+
+def _log_words(record: Record) -> str:
+    kind, content = record.header.kind, record.content
+    if kind == "log.open":
+        return "the log began" if content.get("reason") == "genesis" else "the log was opened for writing"
+    if kind == "log.close":
+        return "the log was closed in order"
+    if kind == "log.gap":
+        return f"the log has a gap ({content.get('cause', 'unknown cause')})"
+    if kind == "clock":
+        state = "synchronised" if content.get("synchronized") else "not synchronised"
+        return f"the clock was {state}"
+    return kind.replace(".", " ")
+
+
+def _who(record: Record, names: Names) -> str:
+    actor = record.header.actor
+    if actor is not None:
+        return names(actor)
+    # A login that failed before anybody was known: what the client typed is a claim, and said to be one.
+    claimed = _part(record.content, "actor").get("name")
+    return (
+        f"somebody who gave the name {claimed!r}"
+        if claimed
+        else ("somebody" if record.header.kind == "session.open" else "")
+    )
+
+
+def _from_words(content: Mapping[str, Any]) -> str:
+    client = _part(content, "client")
+    parts = [f" from {client['address']}"] if client.get("address") else []
+    if client.get("application"):
+        parts.append(f" with an application that calls itself {client['application']!r}")
+    return "".join(parts)
+
+
+def _reason_words(content: Mapping[str, Any]) -> str:
+    reason = content.get("reason")
+    return f" (“{one_line(reason)}”)" if isinstance(reason, str) and reason else ""
+
+
+def _part(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list | tuple) else []
