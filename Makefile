@@ -1,0 +1,50 @@
+# Everything runs in .venv, made on first use. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Tests that start servers and the tests that kill them are one file a worker; two workers suit the smallest machine.
+WORKERS ?= 2
+
+.PHONY: help demo up test check bench clean
+
+help:
+	@echo "make demo    a real PostgreSQL, an afternoon in seconds, and the proof of what happened"
+	@echo "make up      the same clinic, kept running, with the psql line to try"
+	@echo "make check   style, types and import rules"
+	@echo "make test    check, then every test"
+	@echo "make bench   the numbers in docs/PERFORMANCE.md, measured here"
+
+demo: .venv/.demo
+	$(BIN)/affidavit demo
+
+up: .venv/.demo
+	$(BIN)/affidavit demo --keep
+
+check: .venv/.dev
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check
+	$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile
+
+bench: .venv/.dev
+	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/gateway.py
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Affidavit needs Python 3.11 or later; say: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) install -c constraints.txt -e '.[demo]'
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/.demo
