@@ -30,7 +30,7 @@ TREE_SIZE_MAX = 2**63 - 1  # C2SP clients keep sizes in signed 64-bit integers
 TILE_LEVEL_MAX = 63  # C2SP tlog-tiles: a path names a level from 0 to 63
 TILE_BYTES_MAX = TILE_WIDTH * 32  # a full tile: 256 SHA-256 hashes
 BUNDLE_BYTES_MAX = TILE_WIDTH * (2 + ENTRY_BYTES_MAX)  # a full entry bundle of the longest entries
-NOTE_BYTES_MAX = 1_000_000
+NOTE_BYTES_MAX = 1_000_000  # as Go's sumdb/note, so both sides refuse the same
 NOTE_NAME_BYTES_MAX = 1_024  # of a key's name and of an origin; real ones are below 100
 TILES_CACHED_MAX = 64  # tiles that one proof reader keeps: two proofs in a tree of 2^63 leaves touch fewer
 
@@ -38,7 +38,7 @@ TILES_CACHED_MAX = 64  # tiles that one proof reader keeps: two proofs in a tree
 ARCHIVE_PATH_BYTES_MAX = 1_024  # a path inside an archive; ours are below 100
 ARCHIVE_DEPTH_MAX = 16  # folders below each other; a log of 2^63 entries has 8
 WEB_REDIRECTS_MAX = 5  # on the same host; beyond it the server loops
-WEB_CONNECT_TIMEOUT_S = 10.0
+WEB_CONNECT_TIMEOUT_S = 10.0  # a host that has not answered by then is down
 WEB_READ_TIMEOUT_S = 30.0  # between two reads
 WEB_FILE_TIMEOUT_S = 300.0  # one whole file: a server that drips cannot hold a verifier for ever
 NOTE_SIGNATURES_MAX = 100  # Go clients reject more
@@ -46,9 +46,22 @@ NOTE_SIGNATURES_MAX = 100  # Go clients reject more
 # State
 CHANGE_OBJECTS_MAX = 200  # objects in one change: it must fit one body
 OBJECT_BYTES_MAX = 32_768  # canonical bytes of one object's value
-GROUP_NESTING_MAX = 16
-POLICIES_MAX = 1_000
-APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024
+GROUP_NESTING_MAX = 16  # organisations nest less than ten deep; bounds the walk over memberships
+POLICIES_MAX = 1_000  # one decision over 2,000 takes milliseconds; beyond this, split by scope
+POLICY_TEXT_BYTES_MAX = 16_384  # the engine frees long chains of `.` recursively: this much is safe on 8 MiB of stack
+BRACKETS_DEPTH_MAX = 32  # the engine's parser takes more than 10 KiB of stack a level and does not survive its end
+OBJECT_TEXT_CHARS_MAX = 1_024  # a description, a reason, an attribute
+OBJECT_LIST_MAX = 128  # attributes, settings, key columns of one object
+ROWS_CAPTURED_MAX = 1_000  # N of the setting `rows:N`
+RETENTION_DAYS_MAX = 36_500  # a century
+FACT_CHARS_MAX = 1_024  # one fact, as text, that policies are asked with
+FACT_LIST_MAX = 256  # members of one fact: more than tables and columns of a statement
+REQUESTS_MAX = 256  # requests decided together: more than objects in a change and tables of a statement
+DETERMINING_MAX = 128  # determining policies named in one authorization: it must fit a body
+DECISION_ERRORS_MAX = 32  # evaluation errors kept in one authorization; one suffices to deny
+DECISION_ERROR_CHARS_MAX = 300  # of one evaluation error: the policy and the place, not a dump
+DECISIONS_CACHED_MAX = 4_096  # of one decider, about 1 KiB each
+APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024  # a folder of policies and people is below 1 MiB; bounds what YAML may expand
 
 # PostgreSQL gateway
 STARTUP_BYTES_MAX = 10_000  # as PostgreSQL itself: MAX_STARTUP_PACKET_LENGTH
@@ -58,26 +71,26 @@ UPSTREAM_MESSAGE_BYTES_MAX = 1024**3  # one message of a server: PostgreSQL's ow
 ARRAY_DECODE_BYTES_MAX = 65_536  # of a binary array shown as text; longer ones stay hexadecimal
 SCRAM_ITERATIONS_MAX = 1_000_000  # asked of us by an upstream: about 0.4 s of work; more would stop the gateway
 LOGIN_TIMEOUT_S = 60.0  # as PostgreSQL's authentication_timeout
-UPSTREAM_CONNECT_TIMEOUT_S = 10.0
+UPSTREAM_CONNECT_TIMEOUT_S = 10.0  # a client waits this long before it is told that the database is down
 STATEMENT_TEXT_BYTES_MAX = 16_384  # of a statement kept in a body; beyond it the size and digest stand for the rest
 PARAMETER_TEXT_BYTES_MAX = 1_024  # of one parameter kept in a body
-PARAMETERS_KEPT_MAX = 64
+PARAMETERS_KEPT_MAX = 64  # parameters of a statement kept in a body: 64 of 1 KiB fill it
 STATEMENT_PARSE_BYTES_MAX = 65_536  # longer statements are not parsed: classed as the most sensitive
 IDENTIFIER_BYTES_MAX = 63  # PostgreSQL cuts names here (NAMEDATALEN - 1)
 SQL_NESTING_MAX = 20  # parentheses, CASEs and prefix operators in one another; the parser recurses
 SQL_SHAPES_MAX = 4_096  # statement shapes that one process remembers
-TABLES_MAX = 64
-COLUMNS_MAX = 64
+TABLES_MAX = 64  # tables of one statement; more count as not understood
+COLUMNS_MAX = 64  # columns of one statement kept in a body
 SUBJECTS_MAX = 32  # data subjects in a body; beyond it the overflow flag is set
 HOLD_BYTES_MAX = 1024 * 1024  # an answer held until its record is durable; beyond it an intent goes first
 PREPARED_MAX = 4_096  # prepared statements and portals of one session
-SESSIONS_MAX = 1_000
+SESSIONS_MAX = 1_000  # clients of one gateway at a time, ten times PostgreSQL's default
 PIPELINE_MESSAGES_MAX = 65_536  # messages of one client waiting for their answers
 AFTER_QUEUE_MAX = 10_000  # records waiting under the guarantee `after`
 
 # HTTP
-HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024
-TIMELINE_LIMIT_MAX = 10_000
+HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024  # twice the largest apply file, as JSON
+TIMELINE_LIMIT_MAX = 10_000  # records in one answer; whoever wants more exports or pages
 
 # Verify
 VERIFY_FINDINGS_MAX = 100  # kept for each duty; the rest is counted: a verdict must stay readable
@@ -94,7 +107,7 @@ CONFIG_ENTRIES_MAX = 64  # gateways, and folders outside
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux, without its NUL
 APPLY_FILES_MAX = 1_000  # files in a folder given to apply
 QUERY_CHARS_MAX = 2_000  # a timeline query
-QUERY_TERMS_MAX = 64
+QUERY_TERMS_MAX = 64  # terms of one query: longer ones are not typed by people
 REPLAN_MAX = 5  # times that a change is planned again because the state moved on meanwhile
 CONTEXT_VIEWS_MAX = 4_096  # contexts kept ready: one for each actor and system that are active
 EXPLAIN_LOOK_BACK_MAX = 100_000  # records that explain walks back to find the context before
