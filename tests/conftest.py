@@ -21,14 +21,15 @@ def postgres() -> Iterator[ThrowawayPostgres]:
 
 
 @pytest.fixture(scope="session")
-def _clinic_template(postgres: ThrowawayPostgres) -> Clinic:
+def clinic_template(postgres: ThrowawayPostgres) -> Clinic:
+    """What each clinic database is copied from. Nobody connects to it."""
     return load_clinic(postgres, "clinic_template")
 
 
 @pytest.fixture
-def clinic_db(postgres: ThrowawayPostgres, _clinic_template: Clinic) -> Iterator[Clinic]:
+def clinic_db(postgres: ThrowawayPostgres, clinic_template: Clinic) -> Iterator[Clinic]:
     """A fresh clinic database, dropped with everything connected to it afterwards."""
     name = f"clinic_{next(_numbers)}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {_clinic_template.database}")
-    yield Clinic(name, _clinic_template.user, _clinic_template.password)
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {clinic_template.database}")
+    yield Clinic(name, clinic_template.user, clinic_template.password)
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")

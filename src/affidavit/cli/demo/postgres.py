@@ -140,7 +140,7 @@ class ThrowawayPostgres:
             os.chown(self.folder, self._user.uid, self._user.gid)
         self._server = reachable(self.programs, self._user, self.folder)
         self._initialise(self._server, self._user)
-        self.port = _free_port()
+        self.port = free_port()
         self._configure(self._user)
 
     def launch(self) -> None:
@@ -249,7 +249,8 @@ def _write(path: Path, data: bytes, user: OsUser | None) -> None:
         os.chown(path, user.uid, user.gid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of the loopback address that was free a moment ago."""
     # Another process may take it in between; then the server's log says so and the start fails cleanly.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
