@@ -1,0 +1,208 @@
+"""The state as a fold over changes: objects with their versions, the indexes that answer quickly, and the root.
+
+A `State` is a mutable name for persistent maps: `copy` and `preview` cost nothing, and a change either applies whole
+or leaves no trace, because it is applied to a copy that then takes the state's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from affidavit import canonical
+from affidavit.errors import Conflict, InvalidInput
+from affidavit.state import references
+from affidavit.state.change import Op, Put, check_ops, salt_bytes
+from affidavit.state.map import StateMap, owner_of, value_hash
+from affidavit.state.objects import parse_name
+from affidavit.state.policy import Policy, parse_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An object as a record put it. `version`: index of that record. `digest`: SHA-256 of the canonical value, hex.
+
+    `value` must not be changed. `policy` is the parsed policy, for objects `policy/…` only.
+    """
+
+    name: str
+    value: dict[str, Any]
+    version: int
+    digest: str
+    salt: str
+    policy: Policy | None = field(default=None, compare=False, repr=False)
+
+
+def digest_of(value: dict[str, Any]) -> str:
+    """SHA-256 of the canonical value, hex."""
+    return hashlib.sha256(canonical.encode_trusted(value)).hexdigest()
+
+
+class State:
+    """State at `index`: every state-changing record before it has been applied."""
+
+    __slots__ = ("_lookup", "_objects", "index")
+
+    def __init__(self) -> None:
+        self.index = 0
+        self._objects: StateMap[Version] = StateMap()
+        # Names found from the other end: handle, members of a group, credentials of an identity, roles of a system.
+        self._lookup: StateMap[str] = StateMap()
+
+    def copy(self) -> State:
+        """A state of its own, equal to this one now. O(1)."""
+        copy = State()
+        copy.index = self.index
+        copy._objects = self._objects.copy()
+        copy._lookup = self._lookup.copy()
+        return copy
+
+    @property
+    def root(self) -> str:
+        """Root of the state map, 64 hex digits."""
+        return self._objects.root().hex()
+
+    def get(self, name: str, /) -> Version | None:
+        """The current version of an object, or None."""
+        return self._objects.get(owner_of(name), name)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names that begin with `prefix`, sorted.
+
+        Quick for `KIND/`, `grant/P/…`, `membership/P/…` and `observed/S/…`, whose cost is that of the answer; any
+        other prefix looks at the objects of its kind, or at all.
+        """
+        kind, slash, rest = prefix.partition("/")
+        if not slash or (kind in ("grant", "membership") and "/" not in rest):
+            found = [held.name for held in self._objects.items()]
+        elif kind == "observed" and "/" in rest:
+            found = self._listed(f"observed/{rest.partition('/')[0]}")
+        else:
+            found = [held.name for held in self._objects.under(owner_of(prefix))]
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def apply(self, ops: Sequence[Op], index: int) -> None:
+        """Apply the change that the record `index` made, whole or not at all.
+
+        Raises `Conflict` (code `state.based`) where an object is not at the version that the change is based on, and
+        `InvalidInput` where a reference would break; the state is then as before.
+        """
+        if index < self.index:
+            raise InvalidInput(
+                "state.index", f"Record {index} lies before the state at {self.index}.", "Apply records in order."
+            )
+        check_ops(ops)
+        self._check_based(ops)
+        after = self.copy()
+        for op in ops:
+            after._take(op.name)
+        for op in ops:
+            if isinstance(op, Put):
+                after._put(op, index)
+        references.check(after, ops)
+        after.index = index + 1
+        self.index, self._objects, self._lookup = after.index, after._objects, after._lookup
+
+    def preview(self, ops: Sequence[Op]) -> State:
+        """The state as it would be, had the next record made this change. Raises what `apply` raises."""
+        after = self.copy()
+        after.apply(ops, self.index)
+        return after
+
+    def identity_of_handle(self, handle: str) -> str | None:
+        """The identity whose profile has this handle, or None."""
+        return self._lookup.get("handle", handle)
+
+    def handle_of(self, identity: str) -> str | None:
+        """The handle in the profile of an identity, or None."""
+        profile = self.get(f"profile/{identity}")
+        return None if profile is None else str(profile.value["handle"])
+
+    def groups_of(self, principal: str, /) -> list[tuple[str, tuple[str, ...]]]:
+        """The groups that hold an identity id or a `group:NAME`, nested too, sorted.
+
+        With each the chain of groups that lead to it, without itself: empty where the membership is direct. The
+        shortest chain; of equals the first in text order.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        frontier: list[tuple[tuple[str, ...], str]] = [((), group) for group in self.direct_groups(principal)]
+        while frontier:
+            onward: list[tuple[tuple[str, ...], str]] = []
+            for via, group in sorted(frontier):
+                if group not in found:
+                    found[group] = via
+                    onward += [((*via, group), parent) for parent in self.direct_groups(f"group:{group}")]
+            frontier = onward
+        return sorted(found.items())
+
+    def direct_groups(self, principal: str) -> list[str]:
+        """The groups that hold an identity id or a `group:NAME` without another group between, sorted."""
+        return [name.rpartition("/")[2] for name in self.names(f"membership/{principal}/")]
+
+    def members_of(self, group: str) -> list[str]:
+        """The principals that a group holds directly, sorted."""
+        return [parse_name(name).parts[0] for name in self._listed(f"member/{group}")]
+
+    def credentials_of(self, identity: str) -> list[str]:
+        """Names of the credentials of an identity, sorted."""
+        return self._listed(f"credential/{identity}")
+
+    def system_ids(self) -> list[str]:
+        """The ids of the declared systems, sorted."""
+        return [name.removeprefix("system/") for name in self.names("system/")]
+
+    def _listed(self, owner: str) -> list[str]:
+        return sorted(self._lookup.under(owner))
+
+    def _check_based(self, ops: Sequence[Op]) -> None:
+        for op in ops:
+            held = self.get(op.name)
+            version = None if held is None else held.version
+            if version != op.based:
+                now = "does not exist" if version is None else f"was put by record {version}"
+                seen = "as new" if op.based is None else f"on version {op.based}"
+                raise Conflict(
+                    "state.based",
+                    f"`{op.name}` {now}; the change is based {seen}.",
+                    "Look at it again and repeat the change.",
+                    state=self.index,
+                )
+
+    def _take(self, name: str) -> None:
+        held = self.get(name)
+        if held is None:
+            return
+        self._objects.delete(owner_of(name), name)
+        for owner, key, _ in _lookups(name, held.value):
+            self._lookup.delete(owner, key)
+
+    def _put(self, op: Put, index: int) -> None:
+        data = canonical.encode_trusted(op.value)
+        policy = parse_policy(op.value["text"]) if op.name.startswith("policy/") else None
+        digest = hashlib.sha256(data).hexdigest()
+        version = Version(op.name, op.value, index, digest, op.salt, policy)
+        self._objects.put(owner_of(op.name), op.name, value_hash(salt_bytes(op.salt), data), version)
+        for owner, key, item in _lookups(op.name, op.value):
+            taken = self._lookup.get(owner, key)
+            if taken is not None:
+                raise InvalidInput(
+                    "state.handle", f"The handle `{key}` is taken by `{taken}`.", "Choose another handle."
+                )
+            self._lookup.put(owner, key, b"", item)
+
+
+def _lookups(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Where else an object is to be found: owner, key, item."""
+    parsed = parse_name(name)
+    match parsed.kind:
+        case "profile":
+            return [("handle", value["handle"], parsed.parts[0])]
+        case "membership":
+            return [(f"member/{parsed.parts[1]}", name, name)]
+        case "credential":
+            return [(f"credential/{value['identity']}", name, name)]
+        case "observed":
+            return [(f"observed/{parsed.parts[0]}", name, name)]
+    return []

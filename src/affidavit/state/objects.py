@@ -1,0 +1,346 @@
+"""Objects of the state: their names, and what each kind's value must be (docs/spec/state.md, "Objects").
+
+Values are checked whole: unknown and missing members are refused, lists are sorted and hold nothing twice, so one
+meaning has one canonical form. `complete_object` fills in what an author may leave out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cedarpy
+
+from affidavit import canonical
+from affidavit.errors import InvalidInput
+from affidavit.limits import ID_CHARS_MAX, OBJECT_BYTES_MAX, OBJECT_LIST_MAX, OBJECT_TEXT_CHARS_MAX
+from affidavit.record.moment import parse_moment
+from affidavit.state.map import owner_of
+from affidavit.state.policy import LOG_SYSTEM, check_engine_text, parse_policy
+from affidavit.state.settings import APP_PREFIX, check_setting
+
+KINDS: Final = (
+    "credential",
+    "grant",
+    "group",
+    "identity",
+    "membership",
+    "observed",
+    "policy",
+    "profile",
+    "schema",
+    "settings",
+    "source",
+    "system",
+)
+GRANT_ACTIONS: Final = ("define", "grant", "login", "read", "session", "write")
+GROUP_PREFIX: Final = "group:"
+_IDENTITY = "u-[0-9a-f]{16}"
+_LABEL = "[a-z0-9][a-z0-9._-]{0,62}"
+_PRINCIPAL = f"(?:{_IDENTITY}|group:{_LABEL})"
+# A role is named by the upstream: any text that can be printed.
+_ROLE = rf"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{{1,{ID_CHARS_MAX}}}"
+_NAMES: Final = {
+    "credential": rf"(?:token-[0-9a-f]{{16,64}}|uid-{_LABEL}-(?:0|[1-9][0-9]{{0,9}}))",
+    "grant": f"{_PRINCIPAL}/{_LABEL}",
+    "group": _LABEL,
+    "identity": _IDENTITY,
+    "membership": f"{_PRINCIPAL}/{_LABEL}",
+    "observed": f"{_LABEL}/{_ROLE}",
+    "policy": _LABEL,
+    "profile": _IDENTITY,
+    "schema": _LABEL,
+    "settings": f"(?:organisation|floor|system/{_LABEL}|group/{_LABEL}|user/{_IDENTITY})",
+    "source": _LABEL,
+    "system": _LABEL,
+}
+_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _NAMES.items()}
+_WRITE: Final = {
+    "credential": "`credential/token-THUMBPRINT` or `credential/uid-HOST-UID`",
+    "grant": "`grant/PRINCIPAL/ID`",
+    "membership": "`membership/PRINCIPAL/GROUP`",
+    "observed": "`observed/SYSTEM/ROLE`",
+    "settings": "`settings/organisation`, `…/floor`, `…/system/ID`, `…/group/GROUP` or `…/user/ID`",
+}
+_LABEL_PATTERN = re.compile(_LABEL)
+_IDENTITY_PATTERN = re.compile(_IDENTITY)
+_ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
+_COLUMN = re.compile(r"[^.\x00-\x1f]{1,63}\.[^.\x00-\x1f]{1,63}\.[^.\x00-\x1f]{1,63}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """The name of an object. `owner` is its owner in the state map, `parts` what follows the kind."""
+
+    kind: str
+    owner: str
+    text: str
+    parts: tuple[str, ...]
+
+
+def parse_name(name: str) -> ObjectName:
+    """The parts of an object's name. Raises `InvalidInput` with code `state.name`, saying what to write."""
+    kind, _, rest = name.partition("/")
+    pattern = _PATTERNS.get(kind)
+    if pattern is None:
+        raise InvalidInput("state.name", f"`{name:.80}` names no kind of object.", f"Kinds: {', '.join(KINDS)}.")
+    if not pattern.fullmatch(rest):
+        form = _WRITE.get(kind, f"`{kind}/ID`" if kind in ("identity", "profile") else f"`{kind}/NAME`")
+        raise InvalidInput(
+            "state.name",
+            f"`{name:.120}` is not the name of an object.",
+            f"Write {form}; names are lower-case letters, digits, `.`, `_`, `-`, at most 63; "
+            "identities are `u-` and 16 hex digits.",
+        )
+    if kind == "system" and rest == LOG_SYSTEM:
+        raise InvalidInput("state.name", f"`{LOG_SYSTEM}` means this log itself.", "Choose another system id.")
+    parts = rest.split("/", 1) if kind in ("grant", "membership", "observed", "settings") else [rest]
+    return ObjectName(kind, owner_of(name), name, tuple(parts))
+
+
+def is_identity(text: str) -> bool:
+    """Whether `text` is spelled as an identity id."""
+    return _IDENTITY_PATTERN.fullmatch(text) is not None
+
+
+def check_object(name: str, value: object) -> dict[str, Any]:
+    """A copy of `value`, checked to be a whole value for the object `name`.
+
+    Raises `InvalidInput` naming the object, the member and what to write.
+    """
+    parsed = parse_name(name)
+    data = canonical.encode(value)
+    if len(data) > OBJECT_BYTES_MAX:
+        raise InvalidInput("state.object", f"`{name}` has {len(data)} bytes, above {OBJECT_BYTES_MAX}.", "Cut it.")
+    copy = canonical.decode(data)
+    if not isinstance(copy, dict):
+        raise InvalidInput("state.object", f"`{name}` must be a mapping.")
+    _CHECKS[parsed.kind](_Value(parsed, copy))
+    return copy
+
+
+def complete_object(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """`value` with the members that its author left out, as far as they have a default, and with lists sorted.
+
+    For authors only: what stands in a change is complete already.
+    """
+    kind = parse_name(name).kind
+    filled = {**_DEFAULTS.get(kind, {}), **value}
+    for member in ("attributes", "values", "actions", "key_columns"):
+        items = filled.get(member)
+        if isinstance(items, list) and kind in ("identity", "settings", "grant", "system"):
+            filled[member] = sorted(items, key=_sort_key)
+    return filled
+
+
+def _sort_key(item: object) -> str:
+    return str(item.get("name", "")) if isinstance(item, dict) else str(item)
+
+
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "identity": {"status": "active", "attributes": []},
+    "profile": {"name": "", "mail": ""},
+    "group": {"description": ""},
+    "grant": {"start": None, "end": None, "reason": "", "ticket": ""},
+    "settings": {"values": []},
+    "system": {"description": "", "key_columns": []},
+    "source": {"description": ""},
+    "credential": {"label": ""},
+}
+
+
+class _Value:
+    """A value being checked; the methods raise with the place and what to write."""
+
+    def __init__(self, name: ObjectName, value: dict[str, Any]) -> None:
+        self.name = name
+        self.value = value
+
+    def refuse(self, member: str, write: str) -> InvalidInput:
+        """The error for `member`."""
+        return InvalidInput("state.object", f"`{self.name.text}`: `{member}` must be {write}.")
+
+    def members(self, *names: str) -> None:
+        """Exactly these members."""
+        for member in self.value:
+            if member not in names:
+                known = ", ".join(f"`{name}`" for name in names) or "none"
+                raise InvalidInput("state.object", f"`{self.name.text}` has no `{member:.80}`.", f"Known: {known}.")
+        for member in names:
+            if member not in self.value:
+                raise InvalidInput("state.object", f"`{self.name.text}` lacks `{member}`.", "Give it.")
+
+    def choice(self, member: str, *choices: str) -> str:
+        """One of these words."""
+        value = self.value[member]
+        if not isinstance(value, str) or value not in choices:
+            raise self.refuse(member, " or ".join(f"`{choice}`" for choice in choices))
+        return value
+
+    def text(self, member: str) -> str:
+        """One line of text, perhaps empty."""
+        return self._line(member, self.value[member])
+
+    def _line(self, member: str, value: object) -> str:
+        if not isinstance(value, str) or len(value) > OBJECT_TEXT_CHARS_MAX or _UNPRINTABLE.search(value):
+            raise self.refuse(member, f"one line of text of at most {OBJECT_TEXT_CHARS_MAX} characters")
+        return value
+
+    def matching(self, member: str, pattern: re.Pattern[str], write: str) -> str:
+        """Text of this form."""
+        value = self.value[member]
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise self.refuse(member, write)
+        return value
+
+    def sorted_texts(self, member: str, write: str) -> list[str]:
+        """A sorted list of different texts."""
+        value = self.value[member]
+        if (
+            not isinstance(value, list)
+            or len(value) > OBJECT_LIST_MAX
+            or not all(isinstance(item, str) for item in value)
+            or value != sorted(set(value))
+        ):
+            raise self.refuse(member, f"a sorted list of {write}, none twice, at most {OBJECT_LIST_MAX}")
+        return value
+
+    def pairs(self, member: str) -> list[tuple[str, str]]:
+        """A list of `{name, value}`, sorted by name, no name twice."""
+        value = self.value[member]
+        write = f"a list of `{{name, value}}` texts sorted by name, no name twice, at most {OBJECT_LIST_MAX}"
+        if not isinstance(value, list) or len(value) > OBJECT_LIST_MAX:
+            raise self.refuse(member, write)
+        pairs = []
+        for item in value:
+            if not isinstance(item, dict) or set(item) != {"name", "value"} or not isinstance(item["name"], str):
+                raise self.refuse(member, write)
+            pairs.append((item["name"], self._line(f"{member}.{item['name']:.80}", item["value"])))
+        names = [name for name, _ in pairs]
+        if names != sorted(set(names)):
+            raise self.refuse(member, write)
+        return pairs
+
+
+def _check_identity(it: _Value) -> None:
+    it.members("kind", "status", "attributes")
+    it.choice("kind", "human", "service", "agent")
+    it.choice("status", "active", "suspended")
+    for name, _ in it.pairs("attributes"):
+        if not _ATTRIBUTE.fullmatch(name):
+            raise it.refuse("attributes", "named by a letter and letters, digits, `_`, `.`, `-`, at most 63")
+
+
+def _check_profile(it: _Value) -> None:
+    it.members("handle", "name", "mail")
+    it.matching("handle", _LABEL_PATTERN, "lower-case letters, digits, `.`, `_`, `-`, at most 63")
+    it.text("name")
+    it.text("mail")
+
+
+def _check_described(it: _Value) -> None:
+    it.members("description")
+    it.text("description")
+
+
+def _check_membership(it: _Value) -> None:
+    it.members()
+
+
+def _check_policy(it: _Value) -> None:
+    it.members("text")
+    if not isinstance(it.value["text"], str):
+        raise it.refuse("text", "the text of one Cedar policy")
+    parse_policy(it.value["text"], f"`{it.name.text}`")
+
+
+def _check_schema(it: _Value) -> None:
+    it.members("text")
+    text = it.value["text"]
+    if not isinstance(text, str):
+        raise it.refuse("text", "the text of a Cedar schema")
+    check_engine_text(text, f"`{it.name.text}`", "([{<", ")]}>")
+    try:
+        cedarpy.Schema.from_str(text)
+    except ValueError as error:
+        raise InvalidInput("state.object", f"`{it.name.text}` is refused: {error}.") from None
+
+
+def _check_grant(it: _Value) -> None:
+    it.members("actions", "resource", "start", "end", "reason", "ticket")
+    actions = it.sorted_texts("actions", "actions")
+    if not actions or not set(actions) <= set(GRANT_ACTIONS):
+        raise it.refuse("actions", f"a sorted list out of {', '.join(GRANT_ACTIONS)}, not empty")
+    _check_grant_resource(it)
+    moments = []
+    for member in ("start", "end"):
+        value = it.value[member]
+        if value is not None and not isinstance(value, str):
+            raise it.refuse(member, "a moment such as 2026-11-22T14:17:03.000000000Z, or null")
+        moments.append(None if value is None else parse_moment(value))
+    start, end = moments
+    if start is not None and end is not None and start >= end:
+        raise it.refuse("end", "after `start`")
+    it.text("reason")
+    it.text("ticket")
+
+
+def _check_grant_resource(it: _Value) -> None:
+    resource = it.value["resource"]
+    write = "`{type: System, id: SYSTEM}` or `{type: Table, id: SYSTEM/schema.table}`"
+    if not isinstance(resource, dict) or set(resource) != {"type", "id"} or not isinstance(resource["id"], str):
+        raise it.refuse("resource", write)
+    system, slash, table = resource["id"].partition("/")
+    whole = resource["type"] == "System" and not slash
+    one = resource["type"] == "Table" and "." in table and not _UNPRINTABLE.search(table)
+    if not (whole or one) or not _LABEL_PATTERN.fullmatch(system) or len(table) > ID_CHARS_MAX or system == LOG_SYSTEM:
+        raise it.refuse("resource", write)
+
+
+def _check_settings(it: _Value) -> None:
+    it.members("values")
+    for name, value in it.pairs("values"):
+        if it.name.parts == ("floor",) and name.startswith(APP_PREFIX):
+            raise it.refuse("values", f"without `{name:.80}`: settings of applications have no order, so no floor")
+        check_setting(name, value)
+
+
+def _check_system(it: _Value) -> None:
+    it.members("kind", "description", "key_columns")
+    it.choice("kind", "postgresql")
+    it.text("description")
+    for column in it.sorted_texts("key_columns", "`schema.table.column`"):
+        if not _COLUMN.fullmatch(column):
+            raise it.refuse("key_columns", "a sorted list of `schema.table.column`")
+
+
+def _check_observed(it: _Value) -> None:
+    """What an upstream reports belongs to the gateway that reads it; here it is only bounded."""
+
+
+def _check_credential(it: _Value) -> None:
+    it.members("identity", "type", "label")
+    it.matching("identity", _IDENTITY_PATTERN, "an identity id, `u-` and 16 hex digits")
+    kind = it.choice("type", "token", "uid")
+    if not it.name.parts[0].startswith(f"{kind}-"):
+        raise it.refuse("type", "the one that the name begins with")
+    it.text("label")
+
+
+_CHECKS: Final[dict[str, Callable[[_Value], None]]] = {
+    "credential": _check_credential,
+    "grant": _check_grant,
+    "group": _check_described,
+    "identity": _check_identity,
+    "membership": _check_membership,
+    "observed": _check_observed,
+    "policy": _check_policy,
+    "profile": _check_profile,
+    "schema": _check_schema,
+    "settings": _check_settings,
+    "source": _check_described,
+    "system": _check_system,
+}
