@@ -1,0 +1,156 @@
+"""Changes decided again: policy, the proof of who made them, and the approvals that they count (duty 15).
+
+Approvals are believed only as records of their own: by the approver's own login, of the proposal with the very objects
+that the change applies. Names that a requester typed (`claimed`) count nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from affidavit import canonical
+from affidavit.errors import AffidavitError
+from affidavit.record.moment import parse_moment
+from affidavit.state.change import Op
+from affidavit.state.changing import check_genesis, decide_change, strongest
+from affidavit.state.fold import State
+from affidavit.verify.compare import difference
+from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.line import Line
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    actor: str | None
+    objects: bytes
+    ops: tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Approval:
+    actor: str | None
+    proposal: int | None
+    allowed: bool
+
+
+class Changes:
+    """Takes `change`, `proposal` and `approval` lines in order, each before it is applied."""
+
+    def __init__(self, notes: Notebook) -> None:
+        self._notes = notes
+        self._proposals: dict[int, _Proposal] = {}
+        self._approvals: dict[int, _Approval] = {}
+
+    def take(self, line: Line, ops: tuple[Op, ...] | None, state: State, unknown: str) -> None:
+        """Check one line against the state before it; `unknown` says why there is none."""
+        if line.header.kind == "approval":
+            ops = self._note_approval(line)
+        if ops is None or unknown or line.content is None:
+            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+            return
+        if line.header.kind == "proposal":
+            self._proposals[line.index] = _Proposal(line.header.actor, _digest(line.content.get("objects")), ops)
+        self._notes.looked(Duty.CHANGES)
+        via = line.content.get("via")
+        if line.header.kind == "change" and isinstance(via, dict) and via.get("method") == "genesis":
+            self._check_genesis(line, ops, state)
+            return
+        approvers = self._approvers(line) if line.header.kind == "change" else ()
+        self._check_actor(line, via, state, approvers)
+        self._decide(line, line.content, ops, state, approvers)
+
+    def _check_genesis(self, line: Line, ops: tuple[Op, ...], state: State) -> None:
+        """Policy does not exist yet: the first change makes its actor an administrator. That it is record 2: duty 7."""
+        try:
+            check_genesis(state, ops, line.header.actor or "")
+        except AffidavitError as error:
+            self._fail(line, "change.genesis", f"Record {line.index}: {error}")
+
+    def _note_approval(self, line: Line) -> tuple[Op, ...] | None:
+        header = line.header
+        self._approvals[line.index] = _Approval(header.actor, header.ref, header.decision == "allow")
+        proposal = None if header.ref is None else self._proposals.get(header.ref)
+        return None if proposal is None else proposal.ops
+
+    def _approvers(self, line: Line) -> tuple[str, ...]:
+        """The identities whose approvals the change counts, each proved; a finding for each that is not."""
+        content = line.content or {}
+        listed = content.get("approvals")
+        approvers: list[str] = []
+        proposal = None if line.header.ref is None else self._proposals.get(line.header.ref)
+        if line.header.ref is not None and proposal is None:
+            self._fail(line, "change.proposal", f"The change {line.index} refers to a proposal that was not read.")
+        if proposal is not None:
+            if proposal.objects != _digest(content.get("objects")):
+                message = f"The change {line.index} applies other objects than its proposal {line.header.ref}."
+                self._fail(line, "change.proposal", message)
+            if proposal.actor != line.header.actor:
+                message = f"The change {line.index} is by another identity than its proposal {line.header.ref}."
+                self._fail(line, "change.proposal", message)
+        for item in listed if isinstance(listed, list) else []:
+            approver = self._proved(line, item)
+            if approver is None:
+                message = f"The change {line.index} counts an approval that no record proves: {str(item)[:80]}."
+                self._fail(line, "change.approval", message)
+            elif approver not in approvers:
+                approvers.append(approver)
+        return tuple(approvers)
+
+    def _proved(self, line: Line, item: Any) -> str | None:
+        if not isinstance(item, dict):
+            return None
+        at, approver = item.get("approval"), item.get("approver")
+        approval = self._approvals.get(at) if isinstance(at, int) else None
+        if approval is None or not approval.allowed or approval.actor is None or approval.actor != approver:
+            return None
+        if approval.proposal != line.header.ref or approver == line.header.actor:
+            return None
+        return approval.actor
+
+    def _check_actor(self, line: Line, via: Any, state: State, approvers: tuple[str, ...]) -> None:
+        """The login that brought the record must be a credential of its actor, or of one who approved it."""
+        if not isinstance(via, dict) or via.get("method") not in ("uid", "token"):
+            method = via.get("method") if isinstance(via, dict) else None
+            message = f"Record {line.index} came in by {str(method)[:40]!r}, which proves nobody."
+            self._fail(line, "change.actor", message)
+            return
+        name = str(via.get("credential")).removeprefix("credential/")
+        held = state.get(f"credential/{name}")
+        owner = None if held is None else held.value.get("identity")
+        kind = None if held is None else held.value.get("type")
+        if kind != via.get("method") or owner not in (line.header.actor, *approvers):
+            message = f"Record {line.index} claims the login {name[:80]!r}, which is not one of {line.header.actor}."
+            self._fail(line, "change.actor", message)
+
+    def _decide(
+        self, line: Line, content: dict[str, Any], ops: tuple[Op, ...], state: State, approvers: tuple[str, ...]
+    ) -> None:
+        header = line.header
+        at_ns = parse_moment(header.time.at)
+        try:
+            again = decide_change(state, ops, header.actor or "", approvers, at_ns, approving=header.kind == "approval")
+        except AffidavitError as error:
+            self._fail(line, "change.decided", f"Record {line.index} could not be decided again: {error}")
+            return
+        if header.action != strongest(ops):
+            message = f"Record {line.index} says action {header.action!r}; its objects make it {strongest(ops)!r}."
+            self._fail(line, "change.action", message)
+        said = content.get("authorization")
+        differs = difference(said, again.block())
+        if differs:
+            message = f"Record {line.index} by {header.actor}, decided again, differs in {differs}."
+            self._fail(line, "change.decided", message)
+        if header.kind == "change" and again.decision != "allow":
+            message = (
+                f"Policy does not allow the change {line.index} to {header.actor} with {len(approvers)} approvals."
+            )
+            self._fail(line, "change.denied", message)
+
+    def _fail(self, line: Line, code: str, message: str) -> None:
+        self._notes.fail(Duty.CHANGES, code, line.where, message, line.index)
+
+
+def _digest(objects: Any) -> bytes:
+    return hashlib.sha256(canonical.encode(objects)).digest()

@@ -1,0 +1,162 @@
+"""The journal beside the log: every frame whole, and every record in it the one that was published (duty 12).
+
+Walked in step with the entries. Damage that lies before a whole frame, or before a published record, does not hold;
+bytes after the last whole frame that are no frame are a torn last batch, which was never acknowledged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from affidavit.archive.source import Source
+from affidavit.errors import Corruption, InvalidInput, Unavailable
+from affidavit.limits import SEGMENT_BYTES
+from affidavit.record.frame import (
+    FRAME_BYTES_MAX,
+    SEGMENT_HEADER_BYTES,
+    Damage,
+    Stored,
+    check_segment_header,
+    frame_after,
+    read_frames,
+)
+from affidavit.verify.duties import Duty, Notebook
+
+_NAME = re.compile(r"([0-9]{20})\.segment")
+_SEGMENT_BYTES_MAX = SEGMENT_BYTES + FRAME_BYTES_MAX  # a segment may exceed its size by its last frame
+
+#: Where a record stands in the journal, its index, and what was stored.
+_Placed = tuple[str, int, Stored]
+
+
+class JournalWalk:
+    """Gives the journal's records in the order of their indexes, to be compared with what is published."""
+
+    def __init__(self, source: Source | None, origin: str, size: int, notes: Notebook) -> None:
+        self.beyond_count: int | None = None if source is None else 0
+        self.torn: str | None = None
+        self.end = 0  # the index after the last record read
+        self._source = source
+        self._origin = origin
+        self._size = size
+        self._notes = notes
+        self._records = iter(()) if source is None else self._walk(source)
+        self._ahead: _Placed | None = None
+        self._unreadable = False
+        if source is None:
+            notes.not_applicable(Duty.JOURNAL, "the archive has no journal")
+
+    def compare(self, first: int, entries: Sequence[bytes | None], slots: Sequence[bytes | None]) -> None:
+        """Compare the records from `first` on with published entries and slots; None is one that is not there."""
+        if self._source is None:
+            return
+        for at, (entry, slot) in enumerate(zip(entries, slots, strict=True)):
+            index = first + at
+            placed = self._take(index)
+            if placed is None:
+                if not self._unreadable:
+                    message = f"Record {index} is published, but the journal does not hold it."
+                    self._notes.fail(Duty.JOURNAL, "journal.missing", "journal", message, index)
+                continue
+            self._notes.looked(Duty.JOURNAL)
+            place, _, (header, kept) = placed
+            if entry is not None and header != entry:
+                message = f"Record {index} has another header here than in the log."
+                self._notes.fail(Duty.JOURNAL, "journal.differs", place, message, index)
+            if slot is not None and kept != slot:
+                message = f"Record {index} has another body here than in the body bundle."
+                self._notes.fail(Duty.JOURNAL, "journal.differs", place, message, index)
+
+    def finish(self) -> None:
+        """Read what lies beyond the published records: it must be whole; it is counted, not vouched for."""
+        while self._source is not None and (placed := self._take(None)) is not None:
+            if placed[1] >= self._size:
+                self.beyond_count = (self.beyond_count or 0) + 1
+
+    def _take(self, index: int | None) -> _Placed | None:
+        """The record at `index` (None: the next one); None where the journal does not hold it."""
+        while True:
+            placed = self._ahead or next(self._records, None)
+            self._ahead = None
+            if placed is None or index is None or placed[1] == index:
+                return placed
+            if placed[1] > index:
+                self._ahead = placed
+                return None
+
+    def _walk(self, source: Source) -> Iterator[_Placed]:
+        names = self._segments(source)
+        if not names and not self._unreadable:
+            self._notes.fail(Duty.JOURNAL, "journal.missing", "journal", "The journal holds no segment.")
+        for number, (name, first) in enumerate(names):
+            data = self._read(source, name)
+            if data is None:
+                continue
+            place = f"journal/{name}"
+            try:
+                check_segment_header(data, first, self._origin)
+            except Corruption as error:
+                self._notes.fail(Duty.JOURNAL, error.code, place, str(error))
+            if first != self.end:
+                message = f"The segment begins at record {first}, the one before it ends at {self.end}."
+                self._notes.fail(Duty.JOURNAL, "journal.order", place, message, self.end)
+            yield from self._frames(data, place, last=number == len(names) - 1)
+
+    def _segments(self, source: Source) -> list[tuple[str, int]]:
+        try:
+            listed = source.paths()
+            names = [] if listed is None else list(listed)
+        except (Corruption, Unavailable) as error:
+            self._leave_out(f"the journal could not be listed: {error.message}")
+            return []
+        found = []
+        for name in names:
+            match = _NAME.fullmatch(name)
+            if match is None:
+                message = "This is no segment of a journal."
+                self._notes.fail(Duty.JOURNAL, "files.stray", f"journal/{name}", message)
+            else:
+                found.append((name, int(match[1])))
+        return sorted(found)
+
+    def _read(self, source: Source, name: str) -> bytes | None:
+        try:
+            data = source.get(name, _SEGMENT_BYTES_MAX)
+        except Unavailable as error:
+            self._leave_out(f"a segment could not be read: {error.message}")
+            return None
+        except (Corruption, InvalidInput) as error:
+            self._notes.fail(Duty.JOURNAL, error.code, f"journal/{name}", str(error))
+            return None
+        return data if data is not None else b""
+
+    def _frames(self, data: bytes, segment: str, last: bool) -> Iterator[_Placed]:
+        offset: int | None = SEGMENT_HEADER_BYTES
+        while offset is not None:
+            start, offset = offset, None
+            for frame in read_frames(data, start):
+                if isinstance(frame, Damage):
+                    offset = self._damage(data, segment, frame, last)
+                    break
+                place = f"{segment} offset {frame.offset}"
+                if frame.first != self.end:
+                    message = f"The frame begins at record {frame.first}; record {self.end} is next."
+                    self._notes.fail(Duty.JOURNAL, "journal.order", place, message, self.end)
+                for number, stored in enumerate(frame.records):
+                    yield place, frame.first + number, stored
+                self.end = frame.first + len(frame.records)
+
+    def _damage(self, data: bytes, segment: str, damage: Damage, last: bool) -> int | None:
+        """Judge damage; the position of the next whole frame, if one follows."""
+        after = frame_after(data, damage.offset)
+        place = f"{segment} offset {damage.offset}"
+        if after is None and last and self.end >= self._size:
+            self.torn = place
+        else:
+            self._notes.fail(Duty.JOURNAL, "journal.damaged", place, f"Here {damage.reason}.", self.end)
+        return after
+
+    def _leave_out(self, reason: str) -> None:
+        self._unreadable = True
+        self._notes.skip(Duty.JOURNAL, reason)

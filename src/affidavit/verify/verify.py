@@ -1,0 +1,211 @@
+"""Verify a log or its public part, believing nothing its maker says.
+
+The duties, by the numbers that come back in the code (`duties.Duty`) and in the verdict:
+
+ 1. The checkpoint is a signed note in its one spelling, of the log that the given key names, and that key signed it.
+ 2. Every entry is there, and their hashes lead to the checkpoint's root.
+ 3. Every hash tile is there and holds what the entries give.
+ 4. No other file lies there: nothing stray, nothing beyond the checkpoint; partials of earlier sizes are right.
+ 5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it.
+ 6. Each entry is one header in its one spelling, with fields that its kind may have and has what its kind needs.
+ 7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop.
+ 8. Ids are unique, log.at never decreases, log.state is the index after the last change, `decided` is that state (under
+    the guarantee `after` an earlier one), and exactly the kinds that change state carry a root.
+ 9. References point back to records of the right kind, actor and system; sessions are open when they are named, are
+    closed once and with the count of their accesses; an intent has at most one outcome; the clock is the last of its
+    boot.
+10. Each source's counter is dense from 0, except where a log.gap says what is missing; ended streams stay ended.
+11. Each body that a header names has a slot; no other slot is there; a body is a stub only where an erase record says
+    so.
+12. Where the journal is there: every frame is whole, and its headers and slots are those published.
+13. Each body that can be read is the one whose digest its header says, and header and body agree.
+14. The changes fold from genesis: each is based on the versions before it, and gives the root that its header says; a
+    lapse deletes only what expired, a drift puts only what its system reports.
+15. Each change, proposal and approval, decided again, comes out the same; changes are allowed; actors are proved by a
+    credential of theirs, approvals by records of other identities over the same objects.
+16. Each context is what the state at `decided` gives for its actor and system.
+17. Each decision, made again under that state at its time, has the same result, reasons and errors.
+18. What was captured is what the settings in the context ask.
+
+Absent on purpose: parsing statements again (the verdict says so), judging clocks against time evidence (no time proofs
+are recorded yet), comparing tags with names (that takes the tag key). Duties 13 to 18 take bodies: without their keys
+they are reported as not checked. Clocks, threads and randomness have no place here: the same bytes give the same
+verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEPT_MAX
+from affidavit.record.body import BodyKey
+from affidavit.record.header import decode_header
+from affidavit.tlog.checkpoint import Checkpoint
+from affidavit.tlog.notes import VerifierKey
+from affidavit.verify.bodies import BodyStore
+from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, open_signed
+from affidavit.verify.content import Content
+from affidavit.verify.counters import Counters
+from affidavit.verify.duties import CONTENT_DUTIES, Duty, Notebook
+from affidavit.verify.evidence import Evidence
+from affidavit.verify.files import Files
+from affidavit.verify.journal import JournalWalk
+from affidavit.verify.line import Line, body_place
+from affidavit.verify.order import Order
+from affidavit.verify.references import References
+from affidavit.verify.tree import Bundle, TreeWalk
+from affidavit.verify.verdict import Kept, Scope, Verdict
+
+Only = Literal["all", "structure"]
+Progress = Callable[[str, int, int], None]
+
+
+def verify(
+    archive: Evidence,
+    keys: Sequence[VerifierKey],
+    body_keys: Mapping[bytes, BodyKey],
+    kept: Sequence[bytes] = (),
+    *,
+    only: Only = "all",
+    progress: Progress | None = None,
+) -> Verdict:
+    """The verdict on `archive`, trusting `keys` alone.
+
+    `body_keys` by key id open bodies; `kept` are checkpoint notes kept elsewhere; `progress` is called with what is
+    done, how many records of it and how many there are. `only="structure"` asks for duties 1 to 12.
+    Raises `InvalidInput` without a key or with too many checkpoints, `Unavailable` where the log cannot be read now.
+    """
+    if not keys:
+        raise InvalidInput("verify.key", "No verifier key was given.", "Give the log's public key with --key.")
+    if len(kept) > VERIFY_KEPT_MAX:
+        raise InvalidInput("verify.kept", f"More than {VERIFY_KEPT_MAX} kept checkpoints were given.", "Give fewer.")
+    notes = Notebook()
+    signed = check_published(archive, keys, notes)
+    if signed is None:
+        for duty in list(Duty)[1:]:
+            notes.skip(duty, "there is no checkpoint to check against")
+        return Verdict(notes.checks(), Scope(archive.location, only, not_checked=("everything but the checkpoint",)))
+    return _Verification(
+        archive=archive, keys=keys, body_keys=body_keys, kept=kept, only=only, signed=signed, notes=notes
+    ).run(progress or _no_progress)
+
+
+class _Verification:
+    """One pass over the log, bundle by bundle; each part sees every line once, in order."""
+
+    def __init__(
+        self,
+        *,
+        archive: Evidence,
+        keys: Sequence[VerifierKey],
+        body_keys: Mapping[bytes, BodyKey],
+        kept: Sequence[bytes],
+        only: Only,
+        signed: Signed,
+        notes: Notebook,
+    ) -> None:
+        checkpoint = signed.checkpoint
+        self._archive, self._keys, self._only, self._signed, self._notes = archive, keys, only, signed, notes
+        self._kept = KeptElsewhere(kept, keys, checkpoint, notes)
+        self._files = Files(archive, checkpoint.size, notes)
+        self._tree = TreeWalk(archive.log, checkpoint, self._kept.sizes, notes)
+        self._bodies = BodyStore(archive.bodies, body_keys, only == "all", notes)
+        self._journal = JournalWalk(archive.journal, checkpoint.origin, checkpoint.size, notes)
+        self._order = Order(checkpoint.origin, notes)
+        self._references = References(notes)
+        self._counters = Counters(notes)
+        self._content = Content(notes) if only == "all" else None
+
+    def run(self, progress: Progress) -> Verdict:
+        """Read the log once, then judge what only its end shows."""
+        size = self._signed.checkpoint.size
+        for bundle in self._tree.bundles():
+            self._take_bundle(bundle)
+            progress("records", bundle.first + len(bundle.entries), size)
+        kept = self._kept.compare(self._tree.finish())
+        self._bodies.finish()
+        self._journal.finish()
+        progress("files", size, size)
+        self._files.finish(self._signed_size_now(), self._journal.end)
+        if 0 < size < 3:
+            message = f"A log begins with three records; this one has {size}."
+            self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
+        if self._content is None:
+            for duty in CONTENT_DUTIES:
+                self._notes.skip(duty, "only structure was asked for")
+        return Verdict(self._notes.checks(), self._scope(kept))
+
+    def _take_bundle(self, bundle: Bundle) -> None:
+        slots = self._bodies.slots(bundle.number, len(bundle.entries))
+        self._journal.compare(bundle.first, bundle.entries, slots)
+        body_where = body_place(bundle.number, len(bundle.entries))
+        for at, entry in enumerate(bundle.entries):
+            index = bundle.first + at
+            line = None if entry is None else self._read(index, entry, slots[at], bundle.place, body_where)
+            if line is None:
+                self._hole(index)
+            else:
+                self._take(line)
+
+    def _read(self, index: int, entry: bytes, slot: bytes | None, where: str, body_where: str) -> Line | None:
+        self._notes.looked(Duty.HEADERS)
+        try:
+            header = decode_header(entry)
+        except AffidavitError as error:
+            self._notes.fail(Duty.HEADERS, error.code, where, f"Entry {index} is no header: {error}", index)
+            return None
+        content, why = self._bodies.open(index, header, slot, body_where)
+        if header.kind == "erase" and header.ref is not None:
+            self._bodies.erased_by(header.ref)
+        return Line(index, header, content, why, where)
+
+    def _take(self, line: Line) -> None:
+        self._order.take(line)
+        self._counters.take(line)
+        self._references.take(line)
+        if self._content is not None:
+            self._content.take(line)
+
+    def _hole(self, index: int) -> None:
+        self._order.hole(index)
+        self._counters.hole(index)
+        self._references.hole(index)
+        if self._content is not None:
+            self._content.hole()
+
+    def _signed_size_now(self) -> int:
+        """The size of the checkpoint as it is now: a log that is being written to grows while it is read."""
+        ours: Checkpoint = self._signed.checkpoint
+        try:
+            note = self._archive.log.get("checkpoint", NOTE_BYTES_MAX)
+            now = None if note is None else open_signed(note, self._keys).checkpoint
+        except AffidavitError:
+            return ours.size
+        return ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)
+
+    def _scope(self, kept: tuple[Kept, ...]) -> Scope:
+        asked = CONTENT_DUTIES if self._only == "structure" else frozenset[Duty]()
+        checkpoint = self._signed.checkpoint
+        return Scope(
+            location=self._archive.location,
+            asked=self._only,
+            origin=checkpoint.origin,
+            size=checkpoint.size,
+            root=checkpoint.root.hex(),
+            last_record_at=self._order.last_at or None,
+            signed_by=self._signed.signatures,
+            kept=kept,
+            bodies=self._bodies.counts,
+            journal_beyond=self._journal.beyond_count,
+            journal_torn=self._journal.torn,
+            sessions_open=len(self._references.sessions),
+            intents_open=len(self._references.intents),
+            not_checked=tuple(f"{duty}. {why}" for duty, why in self._notes.left_out() if duty not in asked),
+        )
+
+
+def _no_progress(what: str, done: int, count: int) -> None:
+    """Nobody watches."""
+    del what, done, count
