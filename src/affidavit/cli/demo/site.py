@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from affidavit.cli.demo.clinic import KEY_COLUMNS, Clinic
+from affidavit.cli.demo.clinic import Clinic
 from affidavit.cli.demo.postgres import ThrowawayPostgres, free_port
 from affidavit.config import Address, Config, GatewayConfig, load_config, render_config
 from affidavit.errors import AffidavitError, Unavailable
@@ -119,13 +119,9 @@ class Site:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(password)
 
-    def system_object(self) -> dict[str, Any]:
-        """The value of `system/…` for the clinic: patients are found by these columns."""
-        return {
-            "kind": "postgresql",
-            "description": "the clinic's database",
-            "key_columns": list(KEY_COLUMNS),
-        }
+    def records(self, query: str) -> list[dict[str, Any]]:
+        """The records that a query finds, oldest first, as `export` gives them."""
+        return [json.loads(line) for line in self.run("export", query).output.splitlines()]
 
     def start(self) -> None:
         """`affidavit up`, until the gateway takes connections. Raises Unavailable with what it printed."""
