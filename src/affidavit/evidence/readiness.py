@@ -1,0 +1,134 @@
+"""Ready: the five checks before one relies on a log, each with its fix. What is missing is said, never assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from affidavit.evidence.wording import bound_words, count_words, list_words
+from affidavit.history.asof import Records, changes_before
+from affidavit.state.fold import State
+from affidavit.state.policy import observe_all
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A folder outside that gets checkpoints. `size` is that of the newest there, None where there is none."""
+
+    folder: str
+    size: int | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: its name, whether it holds, what was found, and what to do where it does not hold."""
+
+    check: str
+    holds: bool
+    detail: str
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return {"check": self.check, "holds": self.holds, "detail": self.detail, "fix": self.fix}
+
+
+def readiness(records: Records, state: State, outside: Sequence[Outside]) -> tuple[Finding, ...]:
+    """The five checks on the log as it is now."""
+    return (
+        _settings(state),
+        _clock(records),
+        _outside(outside),
+        _observing(state),
+        _claimed(records, state),
+    )
+
+
+def _settings(state: State) -> Finding:
+    lacking = []
+    for name in state.names("identity/"):
+        identity = name.removeprefix("identity/")
+        version = state.get(name)
+        active = version is not None and version.value["status"] == "active"
+        if active and state.get(f"settings/user/{identity}") is None:
+            lacking.append(state.handle_of(identity) or identity)
+    if not lacking:
+        return Finding("user settings", True, "Everybody has settings of their own.")
+    return Finding(
+        "user settings",
+        False,
+        f"{count_words(len(lacking), 'identity').replace('identitys', 'identities')} without settings of their own, "
+        f"so captured at the fullest level: {list_words(sorted(lacking), most=8)}.",
+        f"affidavit settings set {sorted(lacking)[0]} capture.statement=full --reason …",
+    )
+
+
+def _clock(records: Records) -> Finding:
+    clock = records.header(records.size - 1).time.clock if records.size else None
+    content = {} if clock is None else records.record(clock).content
+    bound = content.get("bound_ns")
+    if content.get("synchronized") and isinstance(bound, str):
+        return Finding("clock", True, f"The clock is synchronised, {bound_words(int(bound))} (record {clock}).")
+    return Finding(
+        "clock",
+        False,
+        "The clock is not synchronised: nothing bounds how wrong the times are.",
+        "Run a time service such as chrony or systemd-timesyncd on this machine.",
+    )
+
+
+def _outside(outside: Sequence[Outside]) -> Finding:
+    fix = 'Add [[outside]] folder = "/another/disk" to affidavit.toml, on a disk or machine that others hold.'
+    if not outside:
+        return Finding(
+            "checkpoint outside",
+            False,
+            "No checkpoint is kept outside: who holds the log's key could rewrite everything unseen.",
+            fix,
+        )
+    failing = [f"{item.folder}: {item.problem or 'no checkpoint yet'}" for item in outside if item.size is None]
+    if failing:
+        return Finding(
+            "checkpoint outside", False, f"{list_words(failing)}.", "Make the folder writable, or name another."
+        )
+    sizes = [f"{item.folder} (size {item.size:,})" for item in outside]
+    return Finding("checkpoint outside", True, f"Checkpoints are kept in {list_words(sizes)}.")
+
+
+def _observing(state: State) -> Finding:
+    text = observe_all()["text"]
+    names = []
+    for name in state.names("policy/"):
+        version = state.get(name)
+        if name == "policy/observe-all" or (version is not None and version.value["text"] == text):
+            names.append(name)
+    if not names:
+        return Finding("policy", True, "No policy allows everything.")
+    return Finding(
+        "policy",
+        False,
+        f"{list_words(names)} allows everything on connected systems: accesses are recorded, not restricted.",
+        f"Write policies, then delete it: a file with `{names[0]}: null` for `affidavit apply`.",
+    )
+
+
+def _claimed(records: Records, state: State) -> Finding:
+    """Changes with an approver who was only typed, as far as what they put still stands."""
+    found = []
+    for index in changes_before(records, records.size):
+        content = records.record(index).content
+        names = [str(op.get("name")) for op in content.get("objects", ())]
+        if content.get("claimed") and any(
+            (version := state.get(name)) is not None and version.version == index for name in names
+        ):
+            found.append(f"record {index} ({list_words([str(name) for name in content['claimed']])})")
+    if not found:
+        return Finding("approvals", True, "No approval in force is only claimed.")
+    return Finding(
+        "approvals",
+        False,
+        f"Approvals are only claimed by who asked for the change: {list_words(found)}.",
+        "Let the approver approve by their own login: `affidavit approve`, on a proposal; then delete the claimed one.",
+    )

@@ -1,0 +1,89 @@
+"""The state as of any position or time, by folding the changes before it.
+
+Each header says the index after the last change before it (`log.state`), so the changes form a chain that is walked
+back from any record without reading what lies between them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from affidavit.errors import AffidavitError, Corruption, InvalidInput
+from affidavit.record.header import Header
+from affidavit.record.kinds import STATE_KINDS
+from affidavit.record.read import Record
+from affidavit.state.change import decode_ops
+from affidavit.state.fold import State
+
+
+class Records(Protocol):
+    """Reads records of one log by index. `size` is the count of records that can be read now."""
+
+    @property
+    def size(self) -> int: ...
+
+    def record(self, index: int) -> Record:
+        """The record at `index`, its body checked against its header."""
+
+    def header(self, index: int) -> Header:
+        """The header of the record at `index`, without its body."""
+
+
+def state_at(reader: Records, index: int) -> State:
+    """The state at the state index `index`: every change with a smaller index applied.
+
+    Raises `InvalidInput` for an index beyond the log, `Corruption` where a change does not apply or its body is gone.
+    """
+    if not 0 <= index <= reader.size:
+        raise InvalidInput(
+            "state.index",
+            f"The log has no position {index}: it holds {reader.size} records.",
+            "Ask for an earlier one.",
+        )
+    state = State()
+    for at in changes_before(reader, index):
+        apply_record(state, reader.record(at))
+    return state
+
+
+def changes_before(reader: Records, index: int) -> list[int]:
+    """The indexes of the state-changing records before `index`, oldest first."""
+    found: list[int] = []
+    if index == 0:
+        return found
+    last = reader.header(index - 1)
+    after = index if last.kind in STATE_KINDS else last.log.state
+    while after > 0:
+        at = after - 1
+        found.append(at)
+        after = reader.header(at).log.state
+        if after > at:
+            raise Corruption("state.chain", f"Record {at} claims a state that lies after it.")
+    found.reverse()
+    return found
+
+
+def apply_record(state: State, record: Record) -> None:
+    """Apply a state-changing record to `state`. Raises `Corruption` where it does not apply or its root differs."""
+    if not isinstance(record.body, dict):
+        raise Corruption(
+            "state.body", f"The body of the change {record.index} cannot be read.", "Is secrets/body.keys complete?"
+        )
+    try:
+        state.apply(decode_ops(record.body["objects"]), record.index)
+    except (AffidavitError, KeyError) as error:
+        raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
+    if state.root != record.header.root:
+        raise Corruption("state.root", f"After the change {record.index} the state's root is not the recorded one.")
+
+
+def index_at_time(reader: Records, at: str) -> int:
+    """The count of records that the sequencer sealed up to the moment `at` (text as in headers), by bisection."""
+    low, high = 0, reader.size
+    while low < high:
+        middle = (low + high) // 2
+        if reader.header(middle).log.at <= at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
