@@ -25,7 +25,7 @@ class Altered:
 
 
 def alter_moment(root: Path, copy: Path, index: int) -> Altered:
-    """Copy the data folder and move one access by an hour or so: one digit of its time, in the entry itself.
+    """Copy the data folder and move one access by a minute or so: one digit of its time, in the entry itself.
 
     Raises Corruption where the entry is not found as it should be.
     """
@@ -40,8 +40,8 @@ def alter_moment(root: Path, copy: Path, index: int) -> Altered:
     marker = entries[within].find(b'"time":{"at":"')
     if marker < 0:
         raise Corruption("demo.entry", f"Entry {index} of the copy has no time.")
-    # YYYY-MM-DDTHH: the last digit of the hour is the 13th character of the moment.
-    offset = start + marker + len(b'"time":{"at":"') + 12
+    # YYYY-MM-DDTHH:MM: the last digit of the minute is the 16th character; any digit there is a valid moment.
+    offset = start + marker + len(b'"time":{"at":"') + 15
     before = data[offset]
     data[offset] = ord("0") + (before - ord("0") + 1) % 10
     path.write_bytes(bytes(data))
