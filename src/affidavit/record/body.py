@@ -49,6 +49,14 @@ def encode_body(content: Mapping[str, Any], salt: bytes) -> bytes:
     return plain
 
 
+def encode_body_trusted(content: Mapping[str, Any], salt: bytes) -> bytes:
+    """As `encode_body` for content that we built ourselves within the domain: the hot path, checked for size only."""
+    plain = canonical.encode_trusted({**content, "salt": salt_text(salt)})
+    if len(plain) > BODY_BYTES_MAX:
+        raise InvalidInput("body.size", f"A body of {len(plain)} bytes is above {BODY_BYTES_MAX}.")
+    return plain
+
+
 def body_digest(plain: bytes) -> str:
     """The header's `body` field for this plaintext: SHA-256, hex."""
     return hashlib.sha256(plain).hexdigest()
@@ -131,9 +139,7 @@ def open_slot(slot: bytes, digest: str, keys: Mapping[bytes, BodyKey]) -> bytes 
         try:
             plain = AESGCM(secret).decrypt(_ZERO_NONCE, data, slot[:5])
         except InvalidTag:
-            raise VerificationError(
-                "body.altered", "The encrypted body is not the one its header names."
-            ) from None
+            raise VerificationError("body.altered", "The encrypted body is not the one its header names.") from None
     elif form == PLAIN and key_id == _NO_KEY:
         plain = data
     elif form == ERASED and key_id == _NO_KEY:

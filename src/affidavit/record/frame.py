@@ -71,9 +71,7 @@ def segment_header(first: int, origin: str) -> bytes:
 def check_segment_header(data: bytes, first: int, origin: str) -> None:
     """Raise `Corruption` unless `data` begins as the segment of this log that starts at `first`."""
     if data[:SEGMENT_HEADER_BYTES] != segment_header(first, origin):
-        raise Corruption(
-            "journal.header", f"Journal segment {segment_name(first)} does not begin as one of this log."
-        )
+        raise Corruption("journal.header", f"Journal segment {segment_name(first)} does not begin as one of this log.")
 
 
 def encode_frame(first: int, records: Sequence[Stored]) -> bytes:
@@ -170,7 +168,5 @@ def decode_bundle(data: bytes, count: int) -> list[bytes]:
         slots.append(data[at + 4 : at + 4 + length])
         at += 4 + length
     if at != len(data):
-        raise Corruption(
-            "bundle.long", f"A body bundle holds {len(data) - at} bytes more than its {count} slots."
-        )
+        raise Corruption("bundle.long", f"A body bundle holds {len(data) - at} bytes more than its {count} slots.")
     return slots

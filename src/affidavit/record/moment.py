@@ -33,19 +33,11 @@ def parse_moment(text: str) -> int:
     """Nanoseconds since 1970 of a text that `format_moment` gave. Raises `InvalidInput` for any other spelling."""
     try:
         whole, rest = text[:19], text[20:29]
-        if (
-            len(text) != _TEXT_CHARS
-            or text[19] != "."
-            or text[29] != "Z"
-            or not rest.isascii()
-            or not rest.isdigit()
-        ):
+        if len(text) != _TEXT_CHARS or text[19] != "." or text[29] != "Z" or not rest.isascii() or not rest.isdigit():
             raise ValueError
         seconds = int(datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
         if not 0 <= seconds or _second(seconds) != whole:
             raise ValueError
     except ValueError:
-        raise InvalidInput(
-            "time.format", f"{text!r} is not a time such as 2026-11-22T14:17:03.000000000Z."
-        ) from None
+        raise InvalidInput("time.format", f"{text!r} is not a time such as 2026-11-22T14:17:03.000000000Z.") from None
     return seconds * NS + int(rest)

@@ -1,0 +1,197 @@
+"""How a session comes to be: the upstream's state is read, the login decided and recorded, the person told.
+
+In this order, each step durable before the next: `drift` where the upstream enforces something else than the log says,
+`context` where none says what applies now, `session.open` with the decision, `presented` with what the person was told.
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from affidavit.capture.gateway.enforced import Catalogue, difference
+from affidavit.capture.gateway.recording import Recorder
+from affidavit.capture.gateway.rendering import Capture
+from affidavit.capture.gateway.unit import View
+from affidavit.errors import Unavailable
+from affidavit.limits import STATE_WAIT_S
+from affidavit.record.body import SALT_BYTES, salt_text
+from affidavit.record.draft import Answer, Draft
+from affidavit.state.change import Op, Put, encode_ops
+from affidavit.state.deciding import Authorization, Decider, Request
+from affidavit.state.fold import State, Version
+from affidavit.state.settings import Effective
+
+_CONFLICTS_MAX = 20
+
+
+class ContextView(Protocol):
+    """What the live state gives for an actor and a system; see `affidavit.history.live`."""
+
+    @property
+    def state(self) -> int: ...
+    @property
+    def content(self) -> dict[str, Any]: ...
+    @property
+    def decider(self) -> Decider: ...
+    @property
+    def settings(self) -> Mapping[str, Effective]: ...
+    @property
+    def configured(self) -> bool: ...
+    @property
+    def recorded(self) -> int | None: ...
+
+
+class LiveState(Protocol):
+    """The state as of the last durable change."""
+
+    index: int
+
+    def context(self, actor: str, system: str) -> ContextView: ...
+    def preview(self, ops: tuple[Op, ...]) -> State: ...
+    def version(self, name: str) -> Version | None: ...
+    async def reached(self, index: int, timeout_s: float) -> None: ...
+
+
+class AsyncLog(Protocol):
+    """Where drafts go when we can wait."""
+
+    async def append(self, drafts: tuple[Draft, ...]) -> Answer: ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A login that was decided and recorded at `index`."""
+
+    index: int
+    authorization: Authorization
+    view: View
+    decider: Decider
+    settings: Mapping[str, Effective]
+    configured: bool
+
+
+async def note_drift(log: AsyncLog, live: LiveState, recorder: Recorder, catalogue: Catalogue) -> None:
+    """Put what the upstream enforces into the state where it differs.
+
+    Raises `Unavailable` when it cannot be recorded.
+    """
+    name = f"observed/{recorder.system}/{catalogue.role}"
+    for _ in range(_CONFLICTS_MAX):
+        index = live.index
+        known = live.version(name)
+        if known is not None and known.value == catalogue.observed:
+            return
+        salt = salt_text(randomness.token_bytes(SALT_BYTES))
+        ops: tuple[Op, ...] = (Put(name, None if known is None else known.version, catalogue.observed, salt),)
+        content = {
+            "objects": encode_ops(ops),
+            "difference": difference(None if known is None else known.value, catalogue.observed),
+        }
+        draft = recorder.draft("drift", recorder.clock.now_ns(), content, decided=index, root=live.preview(ops).root)
+        if await _appended(log, live, draft):
+            return
+    raise _restless()
+
+
+async def current_view(log: AsyncLog, live: LiveState, recorder: Recorder, state: int = 0) -> tuple[View, ContextView]:
+    """The view of the state as it is now, at least at `state`, with its context recorded.
+
+    Raises `Unavailable` when it cannot be recorded.
+    """
+    if live.index < state:
+        await live.reached(state, STATE_WAIT_S)
+    for _ in range(_CONFLICTS_MAX):
+        context = live.context(recorder.actor, recorder.system)
+        if context.recorded is not None:
+            return view_of(context, context.recorded), context
+        draft = recorder.draft("context", recorder.clock.now_ns(), context.content, decided=context.state)
+        await _appended(log, live, draft)
+    raise _restless()
+
+
+def view_of(context: ContextView, recorded: int) -> View:
+    """What a session needs of a context that is recorded at index `recorded`."""
+    settings = context.settings
+    return View(
+        context.state,
+        recorded,
+        Capture.of(settings),
+        settings["guarantee.read"].value,
+        settings["guarantee.write"].value,
+    )
+
+
+async def open_session(
+    log: AsyncLog, live: LiveState, recorder: Recorder, facts: Mapping[str, Any], about: Mapping[str, Any]
+) -> Opened:
+    """Decide the login and record it. `about` are the body's parts `actor`, `client`, `upstream`, `gateway`."""
+    request = (Request("login", "System", recorder.system),)
+    for _ in range(_CONFLICTS_MAX):
+        view, context = await current_view(log, live, recorder)
+        now = recorder.clock.now_ns()
+        authorization = context.decider.decide(request, facts, now)
+        allowed = authorization.decision == "allow"
+        content = {
+            **about,
+            "authorization": authorization.block(),
+            "settings": context.content["settings"],
+            "configured": context.configured,
+        }
+        draft = recorder.draft(
+            "session.open", now, content, action="login", decision=authorization.decision,
+            outcome="ok" if allowed else "none", context=view.context, decided=view.state,
+        )  # fmt: skip
+        answer = await log.append((draft,))
+        if answer.refusal is None:
+            index = answer.receipts[0].index
+            return Opened(index, authorization, view, context.decider, context.settings, context.configured)
+        await _or_raise(live, answer)
+    raise _restless()
+
+
+def what_is_recorded(system: str, opened: Opened) -> list[str]:
+    """What the person is told at the beginning: what of their work is recorded, and where that was set."""
+    of = opened.settings
+    names = ("capture.statement", "capture.parameters", "capture.result")
+    parts = [f"{name.partition('.')[2]} {of[name].value} ({of[name].scope})" for name in names]
+    lines = [
+        f"Affidavit records this session on {system} (record {opened.index}): {', '.join(parts)}.",
+        f"Reads are recorded {_when(of['guarantee.read'].value)}, writes {_when(of['guarantee.write'].value)}.",
+    ]
+    if not opened.configured:
+        lines.append("You have no settings of your own, so everything is captured.")
+    return lines
+
+
+def _when(guarantee: str) -> str:
+    return {
+        "before_action": "before they run",
+        "before_answer": "before you see the answer",
+        "after": "after the answer",
+    }[guarantee]
+
+
+async def _appended(log: AsyncLog, live: LiveState, draft: Draft) -> bool:
+    """Whether the draft stands in the log; False where the state moved on and it has to be made again."""
+    answer = await log.append((draft,))
+    if answer.refusal is None:
+        return True
+    await _or_raise(live, answer)
+    return False
+
+
+async def _or_raise(live: LiveState, answer: Answer) -> None:
+    refusal = answer.refusal
+    if refusal is not None and refusal.code == "conflict":
+        await live.reached(refusal.state, STATE_WAIT_S)
+        return
+    raise Unavailable(
+        "gateway.log", "Affidavit cannot record, so nothing may pass.", refusal.message if refusal else ""
+    )
+
+
+def _restless() -> Unavailable:
+    return Unavailable("gateway.restless", "The state changed at every attempt to record under it.", "Try again.")

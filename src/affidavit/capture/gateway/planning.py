@@ -1,0 +1,164 @@
+"""From the text of a query to what has to be decided and recorded: one plan a statement.
+
+Unqualified names are resolved with the relations that the upstream's search path showed at session start. Once the
+session changes its search path, they resolve to the schema `?`, which no rule about a table names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from affidavit.limits import COLUMNS_MAX, PREPARED_MAX, TABLES_MAX
+from affidavit.state.deciding import Request
+from affidavit.wire.sql.understand import KeyUse, Statement, TableUse, Understanding
+
+UNKNOWN_SCHEMA = "?"
+_OVER_THE_WHOLE_SYSTEM = frozenset({"write", "define", "grant", "admin"})
+_FACT_ITEMS_MAX = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One statement: its requests, and the parts of its facts and body that do not depend on parameters."""
+
+    statement: Statement
+    text_bytes: int
+    action: str
+    read: bool
+    requests: tuple[Request, ...]
+    facts: Mapping[str, str | bool | tuple[str, ...]]
+    tables: tuple[str, ...]
+    described: Mapping[str, Any]
+    keys: tuple[KeyUse, ...]
+
+
+class Planner:
+    """Plans statements for one session."""
+
+    def __init__(
+        self,
+        system: str,
+        understanding: Understanding,
+        schema_of: Mapping[str, str],
+        default_schema: str,
+        session_facts: Mapping[str, str | bool],
+    ) -> None:
+        self._system = system
+        self._session_facts = session_facts
+        self._understanding = understanding
+        self._schema_of: Mapping[str, str] = schema_of
+        self._default = default_schema
+        self._texts: dict[bytes, tuple[Plan, ...]] = {}
+        self._shapes: dict[tuple[Any, ...], Plan] = {}
+
+    def search_path_changed(self) -> None:
+        """From here on an unqualified name may mean anything."""
+        self._schema_of, self._default = {}, UNKNOWN_SCHEMA
+        self._texts.clear()
+        self._shapes.clear()
+
+    def plan(self, text: bytes) -> tuple[Plan, ...]:
+        """The plans of a query text, one a statement; none for an empty query."""
+        found = self._texts.get(text)
+        if found is None:
+            found = tuple(self._one(statement) for statement in self._statements(text))
+            if len(self._texts) >= PREPARED_MAX:
+                self._texts.clear()
+            self._texts[text] = found
+        return found
+
+    def _statements(self, text: bytes) -> tuple[Statement, ...]:
+        try:
+            decoded = text.decode()
+        except UnicodeDecodeError:
+            # Another client encoding, or rubbish: nothing that was labelled from it could be relied on.
+            decoded = text.decode("utf-8", "backslashreplace")
+            return tuple(_unparsed(s) for s in self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))[:1])
+        return self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))
+
+    def _one(self, statement: Statement) -> Plan:
+        shape = (
+            statement.verb, statement.action, statement.read_only, statement.tables, statement.columns,
+            statement.functions, statement.parsed, statement.transaction,
+        )  # fmt: skip
+        known = self._shapes.get(shape)
+        if known is None:
+            known = self._new(statement)
+            if len(self._shapes) >= PREPARED_MAX:
+                self._shapes.clear()
+            self._shapes[shape] = known
+        keys = tuple(replace(k, schema=self._schema(k.schema, k.table)) for k in statement.keys)
+        return replace(known, statement=statement, text_bytes=len(statement.text.encode()), keys=keys)
+
+    def _schema(self, schema: str, table: str) -> str:
+        return self._schema_of.get(table, self._default) if schema == UNKNOWN_SCHEMA else schema
+
+    def _new(self, statement: Statement) -> Plan:
+        uses = tuple(replace(t, schema=self._schema(t.schema, t.name)) for t in statement.tables[:TABLES_MAX])
+        action = statement.action if statement.parsed else "admin"
+        names = tuple(sorted({f"{t.schema}.{t.name}" for t in uses}))
+        columns = tuple(self._column(c) for c in statement.columns[:COLUMNS_MAX])
+        facts: dict[str, str | bool | tuple[str, ...]] = {
+            **self._session_facts,
+            "verb": statement.verb,
+            "tables": names[:_FACT_ITEMS_MAX],
+            "columns": columns[:_FACT_ITEMS_MAX],
+            "functions": statement.functions[:_FACT_ITEMS_MAX],
+            "parsed": statement.parsed,
+            "read_only": statement.read_only,
+        }
+        described: dict[str, Any] = {
+            "class": action,
+            "verb": statement.verb,
+            "tables": [{"schema": t.schema, "name": t.name, "action": t.action} for t in uses],
+            "columns": list(columns),
+            "parsed": statement.parsed,
+        }
+        if len(statement.tables) > TABLES_MAX or len(statement.columns) > COLUMNS_MAX:
+            described["overflow"] = True
+        if not statement.read_only and statement.why:
+            described["why"] = statement.why[:200]
+        return Plan(
+            statement=statement,
+            text_bytes=0,
+            action=action,
+            read=statement.read_only and statement.parsed,
+            requests=self._requests(statement, uses, action),
+            facts=facts,
+            tables=names,
+            described=described,
+            keys=(),
+        )
+
+    def _requests(self, statement: Statement, uses: tuple[TableUse, ...], action: str) -> tuple[Request, ...]:
+        requests = {Request(t.action, "Table", f"{self._system}/{t.schema}.{t.name}") for t in uses}
+        covered = any(t.action == action for t in uses)
+        if not requests or (action in _OVER_THE_WHOLE_SYSTEM and not covered) or len(statement.tables) > TABLES_MAX:
+            # Effects that no table accounts for (a function, a role, a setting) are asked for on the whole system.
+            requests.add(Request(action, "System", self._system))
+        return tuple(sorted(requests, key=lambda r: (r.action, r.type, r.id)))
+
+    def _column(self, column: str) -> str:
+        schema, _, rest = column.partition(".")
+        if schema != UNKNOWN_SCHEMA or "." not in rest:
+            return column
+        return f"{self._schema(schema, rest.partition('.')[0])}.{rest}"
+
+
+def unknown_statement(name: str, system: str, session_facts: Mapping[str, str | bool]) -> Plan:
+    """The plan for running something that was prepared or declared where we could not see its text."""
+    text = f"-- prepared outside of the protocol: {name[:200]}"
+    statement = Statement(
+        text=text, normalized=text, verb="EXECUTE", action="write", read_only=False, why="its text is not known",
+        tables=(), columns=(), functions=(), transaction="", keys=(), credential=False, parsed=False, setting="",
+    )  # fmt: skip
+    return Planner(system, Understanding(1), {}, UNKNOWN_SCHEMA, session_facts)._one(statement)
+
+
+def _unparsed(statement: Statement) -> Statement:
+    return replace(
+        statement, verb="UNPARSED", action="write", read_only=False, why="the text is not UTF-8", tables=(),
+        columns=(), functions=(), keys=(), parsed=False, transaction="",
+    )  # fmt: skip
