@@ -1,5 +1,7 @@
 """However the bytes of a stream are split, the same messages come out, and the relayed bytes are the stream."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ cuts = st.lists(st.integers(0, 600), max_size=20)
 
 def chunks(stream: bytes, at: list[int]) -> list[bytes]:
     edges = sorted({0, len(stream), *(cut for cut in at if cut < len(stream))})
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @settings(max_examples=200, deadline=None)

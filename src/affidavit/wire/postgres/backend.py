@@ -54,7 +54,9 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.limits import PIPELINE_MESSAGES_MAX
@@ -85,7 +87,7 @@ class Stage(Enum):
     ASYNC = "async"  # belongs to no message: ParameterStatus, NoticeResponse, NotificationResponse
 
 
-class Event(NamedTuple, Generic[T]):
+class Event(msgspec.Struct, Generic[T], frozen=True):
     """One answer, attributed.
 
     `token` is the caller's for the message answered: for `ASYNC` the one being answered meanwhile; None where
@@ -223,14 +225,9 @@ class Exchange(Generic[T]):
         what may not be sent now (do not send it; close the session), `pg.pipeline` if too many answers are due
         (take some first).
         """
-        if code in (codes.COPY_DATA, codes.COPY_DONE, codes.COPY_FAIL):
-            self._sent_copy(_COPY_DATA if code == codes.COPY_DATA else _COPY_END)
-            return False
-        if code in (codes.FLUSH, codes.TERMINATE):
-            return False
         kind = _DESCRIBES.get(target) if code == codes.DESCRIBE else _HEADS.get(code)
         if kind is None:
-            raise _client_order(f"a message of type {chr(code)!r} is not supported")
+            return self._sent_silent(code)
         if self._stage == _COPY_IN and len(self._queue) == 1:
             if kind == _SYNC and not self._copy_data:
                 return False
@@ -243,6 +240,14 @@ class Exchange(Generic[T]):
             self._skipping = False
         self._append(kind, token)
         return True
+
+    def _sent_silent(self, code: int) -> bool:
+        """Note a message that has no answer of its own."""
+        if code in (codes.COPY_DATA, codes.COPY_DONE, codes.COPY_FAIL):
+            self._sent_copy(_COPY_DATA if code == codes.COPY_DATA else _COPY_END)
+        elif code not in (codes.FLUSH, codes.TERMINATE):
+            raise _client_order(f"a message of type {chr(code)!r} is not supported")
+        return False
 
     def _sent_copy(self, kind: int) -> None:
         if not self._queue:

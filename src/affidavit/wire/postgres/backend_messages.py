@@ -228,7 +228,7 @@ def encode_row_description(columns: tuple[Column, ...]) -> bytes:
 def decode_data_row(payload: bytes) -> tuple[bytes | None, ...]:
     """The values of one row, None for NULL."""
     cursor = Cursor(payload, "DataRow")
-    values = tuple(cursor.value() for _ in range(cursor.count(4)))
+    values = cursor.values()
     cursor.end()
     return values
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from affidavit.errors import InvalidInput
 
-_INT16: Final = struct.Struct(">H")
+_BYTE: Final = struct.Struct(">B")
+_UINT16: Final = struct.Struct(">H")
 _INT32: Final = struct.Struct(">i")
 _UINT32: Final = struct.Struct(">I")
 
@@ -37,28 +38,24 @@ class Cursor:
         return malformed(self._what, problem)
 
     def byte(self) -> int:
-        if self.left < 1:
-            raise self.fail("it ends early")
-        self._at += 1
-        return self._payload[self._at - 1]
+        return self._number(_BYTE)
 
     def uint16(self) -> int:
-        if self.left < 2:
-            raise self.fail("it ends early")
-        self._at += 2
-        return int(_INT16.unpack_from(self._payload, self._at - 2)[0])
+        return self._number(_UINT16)
 
     def int32(self) -> int:
-        if self.left < 4:
-            raise self.fail("it ends early")
-        self._at += 4
-        return int(_INT32.unpack_from(self._payload, self._at - 4)[0])
+        return self._number(_INT32)
 
     def uint32(self) -> int:
-        if self.left < 4:
-            raise self.fail("it ends early")
-        self._at += 4
-        return int(_UINT32.unpack_from(self._payload, self._at - 4)[0])
+        return self._number(_UINT32)
+
+    def _number(self, layout: struct.Struct) -> int:
+        try:
+            number: int = layout.unpack_from(self._payload, self._at)[0]
+        except struct.error:
+            raise self.fail("it ends early") from None
+        self._at += layout.size
+        return number
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes; a negative size is malformed."""
@@ -89,7 +86,7 @@ class Cursor:
         The manual says Int16, servers and clients take it as unsigned: 65,535 parameters are legal.
         """
         count = self.uint16()
-        if count * item_bytes_min > self.left:
+        if count * item_bytes_min > len(self._payload) - self._at:
             raise self.fail(f"it announces {count} items in {self.left} bytes")
         return count
 
@@ -100,10 +97,33 @@ class Cursor:
             return None
         return self.take(size)
 
+    def values(self) -> tuple[bytes | None, ...]:
+        """A counted list of values. The loop is written out: every Bind and every captured row passes here."""
+        payload, at, size = self._payload, self._at + _UINT16.size, len(self._payload)
+        values: list[bytes | None] = []
+        for _ in range(self.count(_INT32.size)):
+            if at + 4 > size:
+                raise self.fail("it ends early")
+            length = _INT32.unpack_from(payload, at)[0]
+            at += 4
+            if length == -1:
+                values.append(None)
+                continue
+            if not 0 <= length <= size - at:
+                raise self.fail(f"it announces a value of {length} bytes where {size - at} are left")
+            values.append(payload[at : at + length])
+            at += length
+        self._at = at
+        return tuple(values)
+
     def formats(self) -> tuple[int, ...]:
         """A counted list of format codes, each 0 (text) or 1 (binary)."""
-        codes = tuple(self.uint16() for _ in range(self.count(2)))
-        if any(code > 1 for code in codes):
+        count = self.count(_UINT16.size)
+        if not count:
+            return ()
+        codes: tuple[int, ...] = struct.unpack_from(f">{count}H", self._payload, self._at)
+        self._at += count * _UINT16.size
+        if max(codes) > 1:
             raise self.fail("a format code is neither 0 nor 1")
         return codes
 

@@ -111,7 +111,7 @@ def decode_bind(payload: bytes) -> Bind:
     cursor = Cursor(payload, "Bind")
     portal, statement = cursor.cstring(), cursor.cstring()
     formats = cursor.formats()
-    values = tuple(cursor.value() for _ in range(cursor.count(4)))
+    values = cursor.values()
     if len(formats) not in (0, 1, len(values)):
         raise cursor.fail(f"{len(formats)} format codes for {len(values)} values")
     result_formats = cursor.formats()
