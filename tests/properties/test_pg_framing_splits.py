@@ -49,7 +49,7 @@ def test_pieces_join_to_the_messages_and_spans_to_the_stream(wanted, at):
             relayed += buffer[start:end]
             if code <= 0xFF:
                 joined.append((code, buffer[start + 5 : end]))
-            elif code & 0x300 == PIECE_HEAD:
+            elif code & PIECE_HEAD:
                 joined.append((code & 0xFF, b""))
             else:
                 joined[-1] = (code & 0xFF, joined[-1][1] + buffer[start:end])

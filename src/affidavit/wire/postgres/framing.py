@@ -28,9 +28,10 @@ from typing import Final, NoReturn
 from affidavit.errors import InvalidInput
 from affidavit.limits import MESSAGE_BYTES_MAX
 
+# Bits of their own, so that testing one with & cannot match another.
 PIECE_HEAD: Final = 0x100
 PIECE_MORE: Final = 0x200
-PIECE_LAST: Final = 0x300
+PIECE_LAST: Final = 0x400
 
 _HEADER: Final = struct.Struct(">BI")
 _HEADER_BYTES: Final = 5
