@@ -1,6 +1,6 @@
 """Vectors published by other implementations: proofs, notes, and a whole log re-derived from its entries."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A module cannot import what the go command vendors, so the two packages are copi
 module of their own that `gochecker/go.mod` points to. Tests that use it skip where there is no such toolchain.
 """
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Go project's note and tlog packages accept the logs that we write, and refuse what was tampered with."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

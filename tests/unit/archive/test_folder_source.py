@@ -1,6 +1,6 @@
 """The folder source: what it reads, and that nothing outside, linked, special or oversized is read."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What lies at a location, and reading a log's parts by name."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

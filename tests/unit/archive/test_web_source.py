@@ -1,6 +1,6 @@
 """The web source over a transport in memory: answers, bounds, redirects and what is refused."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

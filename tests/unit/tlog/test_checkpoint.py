@@ -1,6 +1,6 @@
 """Checkpoints: one spelling, strict reading, and whose they are."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Trees: hashes, the incremental tree against the definition, the tiles it gives and resuming from them."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Signed notes: what is signed opens, and each way in which a note can be wrong is refused."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

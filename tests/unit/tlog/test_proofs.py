@@ -1,6 +1,6 @@
 """Proofs: every proof of small trees verifies, proofs from stored tiles too, and what is wrong is refused."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

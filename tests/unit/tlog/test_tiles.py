@@ -1,6 +1,6 @@
 """Paths and bytes of tiles and bundles, with the examples of the specification and what must be refused."""
 
-# ruff: noqa: SIM300 (the house style is expected == got)
+
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_catalog.pg_table_is_visible(c.oid)
        AND n.nspname NOT IN ('pg_catalog', 'information_schema') LIMIT 5000) r),
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-       a.attrelid::bigint, a.attnum, n.nspname, c.relname, a.attname)) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+       a.attrelid::bigint, a.attnum, n.nspname, c.relname, a.attname))
+     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname || '.' || c.relname || '.' || a.attname = ANY (ARRAY[{keys}]::text[]));
 SET LOCAL search_path TO pg_catalog;
@@ -61,9 +62,11 @@ SELECT json_build_object(
       WHERE (d.setrole = 0 OR r.rolname = current_user)
         AND (d.setdatabase = 0 OR b.datname = current_database())) s),
   'settings', (SELECT coalesce(json_agg(
-      json_build_object('name', name, 'value', coalesce(reset_val, '')) ORDER BY name), '[]') FROM pg_settings WHERE name = ANY (ARRAY[{settings}])),
+      json_build_object('name', name, 'value', coalesce(reset_val, '')) ORDER BY name), '[]')
+      FROM pg_settings WHERE name = ANY (ARRAY[{settings}])),
   'extensions', (SELECT coalesce(json_agg(
-      json_build_object('name', extname, 'version', extversion) ORDER BY extname), '[]') FROM pg_extension),
+      json_build_object('name', extname, 'version', extversion) ORDER BY extname), '[]')
+      FROM pg_extension),
   'row_security', (SELECT coalesce(json_agg(t.name ORDER BY t.name), '[]') FROM (
       SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relrowsecurity) t),
