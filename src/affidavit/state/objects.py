@@ -35,7 +35,7 @@ KINDS: Final = (
     "source",
     "system",
 )
-GRANT_ACTIONS: Final = ("define", "grant", "login", "read", "session", "write")
+GRANT_ACTIONS: Final = ("admin", "define", "grant", "login", "read", "session", "write")
 GROUP_PREFIX: Final = "group:"
 _IDENTITY = "u-[0-9a-f]{16}"
 _LABEL = "[a-z0-9][a-z0-9._-]{0,62}"
