@@ -144,7 +144,7 @@ class Stage:
             ended=lambda s: setattr(self, "ended", True),
         )  # fmt: skip
         self.recorded = True
-        self.session.view, self.session.decider = self.view(), Decider(self)
+        self.session.judge.seen(self.view(), Decider(self))
 
     def view(self) -> View:
         return View(self.index, 50, self.capture, self.read, self.write)

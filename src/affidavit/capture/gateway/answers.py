@@ -17,7 +17,6 @@ from affidavit.record.draft import Answer
 from affidavit.wire.postgres import backend_messages as backend
 from affidavit.wire.postgres import codes, notices
 from affidavit.wire.postgres.backend import Event, Stage
-from affidavit.wire.postgres.backend_messages import Column
 from affidavit.wire.postgres.framing import PIECE_HEAD, PIECE_MORE
 from affidavit.wire.postgres.values import parameter_text
 
@@ -53,7 +52,6 @@ class Answers:
         self._session = session
         self._buffer = b""
         self._run = 0  # where the bytes begin that go to the client as they are
-        self._portal_columns: tuple[Column, ...] = ()
         self.statement = 0  # of the simple query that is being answered
         self.discard = False  # the client is gone
         self.cut_off = False  # the upstream is gone, or we left it
@@ -166,11 +164,11 @@ class Answers:
             expected.denied = b""
 
     def _columns(self, expected: Expected, unit: Unit | None, payload: bytes) -> None:
-        if not self._session.catalogue.keys and (unit is None or not unit.result.capture.rows_max):
+        if not self._session.judge.watches and (unit is None or not unit.result.capture.rows_max):
             return
         columns = backend.decode_row_description(payload)
         if unit is not None:
-            self.columns(unit, columns)
+            self._session.judge.columns(unit, columns, ())
         elif expected.statement is not None:
             expected.statement.columns = columns
         elif expected.portal is not None:
@@ -178,30 +176,14 @@ class Answers:
             for later in self._session.exchange.tokens():
                 # The Execute of this portal is usually on its way already.
                 if later.portal is expected.portal and later.units:
-                    self.columns(later.units[0], columns)
-
-    def columns(self, unit: Unit, columns: tuple[Column, ...], result_formats: tuple[int, ...] = ()) -> None:
-        """Note the columns of a unit's result, and which of them name data subjects."""
-        if result_formats:
-            columns = tuple(
-                column._replace(format=result_formats[0] if len(result_formats) == 1 else result_formats[i])
-                for i, column in enumerate(columns)
-                if len(result_formats) in (1, len(columns))
-            )
-        unit.columns = columns
-        keys = self._session.catalogue.keys
-        unit.watched = tuple(
-            (i, keys[column.table_oid, column.attnum])
-            for i, column in enumerate(columns)
-            if (column.table_oid, column.attnum) in keys
-        )
+                    self._session.judge.columns(later.units[0], columns, ())
 
     def _subjects(self, unit: Unit, payload: bytes) -> None:
         for position, name in unit.watched:
             value = backend.column_at(payload, position)
             if value is not None:
                 column = unit.columns[position]
-                self._session.subject(unit, name, parameter_text(value, column.format, column.type_oid)[0])
+                self._session.judge.subject(unit, name, parameter_text(value, column.format, column.type_oid)[0])
 
     def _keep(self, unit: Unit, payload: bytes) -> None:
         if unit.result.captured_overflow:
@@ -373,7 +355,7 @@ class Answers:
     def _again(self, unit: Unit) -> None:
         """The state moved on while the answer was held: decide again, and withhold what is not allowed any more."""
         session = self._session
-        allowed = session.redecide(unit).decision == "allow"
+        allowed = session.judge.redecide(unit).decision == "allow"
         session.resume()
         if allowed:
             self.record(unit)
@@ -433,7 +415,7 @@ class Answers:
 
     def _stream_again(self, unit: Unit) -> None:
         session = self._session
-        allowed = session.redecide(unit).decision == "allow"
+        allowed = session.judge.redecide(unit).decision == "allow"
         session.resume()
         if allowed and not unit.finished:
             unit.intent_pending = True

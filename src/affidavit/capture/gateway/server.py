@@ -226,7 +226,7 @@ class Gateway:
         if answer.refusal is not None:
             raise Unavailable("gateway.log", "Affidavit cannot record, so nothing may pass.", answer.refusal.message)
         session = self._session(channel, recorder, upstream, catalogue, facts)
-        session.view, session.decider = opened.view, opened.decider
+        session.judge.seen(opened.view, opened.decider)
         key = backend.KeyData(randomness.randbits(31), randomness.token_bytes(4))
         self._sessions[session] = key
         self._greet(channel, upstream, key, lines)

@@ -23,10 +23,11 @@ from typing import Protocol
 from affidavit.capture.gateway.answers import Answers, denial
 from affidavit.capture.gateway.channel import Channel
 from affidavit.capture.gateway.enforced import Catalogue
+from affidavit.capture.gateway.judging import Head, Judge
 from affidavit.capture.gateway.outbox import Outbox
 from affidavit.capture.gateway.planning import Plan, Planner, unknown_statement
 from affidavit.capture.gateway.recording import Recorder
-from affidavit.capture.gateway.rendering import Capture, Parameters, Result, Subjects
+from affidavit.capture.gateway.rendering import Parameters
 from affidavit.capture.gateway.transactions import Transaction, Transactions
 from affidavit.capture.gateway.unit import (
     AFTER,
@@ -41,7 +42,7 @@ from affidavit.capture.gateway.upstream import Upstream
 from affidavit.errors import InvalidInput
 from affidavit.limits import AFTER_QUEUE_MAX, PREPARED_MAX
 from affidavit.record.draft import Answer, Draft
-from affidavit.state.deciding import Authorization, Decider
+from affidavit.state.deciding import Decider
 from affidavit.wire.postgres import codes, notices
 from affidavit.wire.postgres import frontend_messages as frontend
 from affidavit.wire.postgres.backend import Exchange
@@ -56,14 +57,6 @@ class Log(Protocol):
     """Where drafts go. `done` is called in the event loop, once, when the group is durable or was refused."""
 
     def submit(self, drafts: tuple[Draft, ...], done: Callable[[Answer], None]) -> None: ...
-
-
-class Head(Protocol):
-    """The live state, as a session follows it."""
-
-    @property
-    def index(self) -> int:
-        """The state index that has been applied."""
 
 
 class Session:
@@ -90,14 +83,13 @@ class Session:
         refresh: Callable[[Session, int], None],
         ended: Callable[[Session], None],
     ) -> None:
-        self.log, self.head, self.recorder, self.planner, self.catalogue = log, head, recorder, planner, catalogue
+        self.log, self.recorder, self.planner = log, recorder, planner
+        self.judge = Judge(head, recorder, catalogue, current)
         self.client, self.upstream = client, upstream
         self._framer = client_framer
         self._session_facts = session_facts
-        self._current, self._refresh, self._ended = current, refresh, ended
+        self._refresh, self._ended = refresh, ended
         self._then: Callable[[], None] | None = None
-        self.view: View | None = None
-        self.decider: Decider | None = None
         self.exchange: Exchange[Expected] = Exchange()
         self.outbox = Outbox(client.write)
         self.transactions = Transactions(self._transaction_ended)
@@ -362,72 +354,14 @@ class Session:
         self._fail_upstream(error, simple=True)
         return True
 
-    # deciding
-
     def _decide(
         self, plans: tuple[Plan, ...], protocol: str, prepared: str = "", portal: Portal | None = None
     ) -> list[Unit] | None:
         """Units of `plans`, decided under the current state; None where a new view has to be made first."""
-        view, decider = self.view, self.decider
-        if view is None or decider is None or view.state != self.head.index:
-            current = self._current()
-            if current is None:
-                self._refresh(self, self.head.index)
-                return None
-            view, decider = self.view, self.decider = current
-        now, started = self.recorder.clock.now_ns(), self.recorder.clock.monotonic_ns()
-        guarantee = view.read_guarantee if all(plan.read for plan in plans) else view.write_guarantee
-        units = []
-        for plan in plans:
-            authorization = decider.decide(plan.requests, plan.facts, now)
-            unit = Unit(
-                plan, view, authorization, guarantee, now, started, protocol, self._result(view.capture), prepared
-            )
-            if portal is not None and portal.parameters.values:
-                unit.parameters = portal.parameters
-            self._watch(unit, portal)
-            units.append(unit)
+        units = self.judge.decide(plans, protocol, prepared, portal)
+        if units is None:
+            self._refresh(self, self.judge.state)
         return units
-
-    def _result(self, capture: Capture) -> Result:
-        result = Result(capture)
-        if capture.result in ("digest", "rows"):
-            result.digester = self.recorder.renderer.digester()
-        return result
-
-    def _watch(self, unit: Unit, portal: Portal | None) -> None:
-        """Note which data subjects the statement names, and which columns of its result will name more."""
-        if not self.catalogue.keys:
-            return
-        declared = set(self.catalogue.keys.values())
-        for key in unit.plan.keys:
-            column = f"{key.schema}.{key.table}.{key.column}"
-            if column not in declared:
-                continue
-            how, value = key.value
-            if how == "parameter" and unit.parameters is not None and 0 < int(value) <= len(unit.parameters.values):
-                text, form = unit.parameters.text(int(value) - 1)
-                if text is not None and form != "binary":
-                    self.subject(unit, column, text)
-            elif how == "literal":
-                self.subject(unit, column, str(value))
-        if portal is not None:
-            self.answers.columns(unit, portal.columns)
-
-    def subject(self, unit: Unit, column: str, value: str) -> None:
-        """Note a data subject of `unit`."""
-        if unit.subjects is None:
-            unit.subjects = Subjects()
-        unit.subjects.add(column, value)
-
-    def redecide(self, unit: Unit) -> Authorization:
-        """Decide a unit again, under the view that is current now."""
-        if self.view is None or self.decider is None:
-            raise InvalidInput("gateway.view", "There is no view to decide under.")
-        unit.view = self.view
-        unit.at_ns = self.recorder.clock.now_ns()
-        unit.authorization = self.decider.decide(unit.plan.requests, unit.plan.facts, unit.at_ns)
-        return unit.authorization
 
     # passing on
 
@@ -539,7 +473,7 @@ class Session:
 
     def viewed(self, view: View, decider: Decider) -> None:
         """A new view is recorded."""
-        self.view, self.decider = view, decider
+        self.judge.seen(view, decider)
         then, self._then = self._then, None
         if self.closed:
             return
