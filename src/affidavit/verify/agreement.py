@@ -19,7 +19,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "access": ("actor", "client", "action", "authorization", "result"),
     "access.intent": ("actor", "client", "action", "authorization"),
     "access.outcome": ("result",),
-    "change": ("objects", "reason", "via", "approvals"),
+    "change": ("objects", "reason", "via"),
     "proposal": ("objects", "reason", "via", "authorization"),
     "approval": ("proposal", "via", "authorization"),
     "lapse": ("objects", "expired"),
@@ -27,7 +27,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "context": ("rules", "actor", "system"),
     "session.open": ("client",),
     "transaction": ("transaction", "end", "accesses"),
-    "clock": ("source", "boot", "bound_ns"),
+    "clock": ("source", "boot"),
     "log.gap": ("cause", "start", "end", "streams"),
     "log.open": ("reason", "origin", "key"),
 }
@@ -40,10 +40,10 @@ def check_agreement(line: Line, notes: Notebook) -> None:
     if content is None:
         return
     for name in _NEEDS.get(header.kind, ()):
-        if name not in content:
+        if content.get(name) is None:
             _fail(line, notes, "content.needs", f"The body of {header.kind} {line.index} lacks {name!r}.")
     for field, path in _ALWAYS:
-        if path[0] in content and (header.kind != "context" or path[0] != "actor"):
+        if content.get(path[0]) is not None and (header.kind != "context" or path[0] != "actor"):
             _compare(line, notes, field, _at(content, path))
     match header.kind:
         case "context":

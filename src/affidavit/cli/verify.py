@@ -1,0 +1,161 @@
+"""`affidavit verify`: check a log offline, trusting nothing but a public key. Imports nothing that writes logs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from affidavit.archive.folder import Folder
+from affidavit.archive.open import Archive, open_archive
+from affidavit.cli.output import console, print_error, print_json, print_table, say
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
+from affidavit.record.body import KEY_BYTES, BodyKey
+from affidavit.tlog.notes import VerifierKey
+from affidavit.verify.verdict import Verdict
+from affidavit.verify.verify import Progress as Watch
+from affidavit.verify.verify import verify as judge
+from affidavit.verify.wording import COLUMNS, conclusion, findings, rows, sentences
+
+_BODY_KEYS = "body.keys"
+
+
+def verify(
+    location: str,
+    *,
+    key: str,
+    body_keys: Path | None = None,
+    kept: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    only: Literal["structure"] | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Check a log, believing nothing its maker says.
+
+    Exit status: 0 it holds and everything asked was checked; 1 it does not hold; 2 wrong input; 3 it could not be
+    read, or something asked could not be checked.
+
+    Parameters
+    ----------
+    location
+        A data folder, a log's own folder, or the URL of a log.
+    key
+        The log's verifier key, or a file that holds it (and witnesses' keys), one a line.
+    body_keys
+        File of the keys that open bodies, one in hex a line. Default: DIR/secrets/body.keys where it can be read.
+    kept
+        A checkpoint kept elsewhere; may be given several times.
+    only
+        structure: leave out what takes the bodies.
+    json
+        Print the whole verdict as JSON.
+    """
+    try:
+        archive = open_archive(location)
+        keys, notes = _verifier_keys(key, archive)
+        opened = _body_keys(body_keys, archive) if only is None else {}
+        checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
+        with _progress(shown=not json and sys.stderr.isatty()) as watch:
+            verdict = judge(archive, keys, opened, checkpoints, only=only or "all", progress=watch)
+    except AffidavitError as error:
+        return print_error(error)
+    verdict = replace(verdict, scope=replace(verdict.scope, notes=(*verdict.scope.notes, *notes)))
+    if json:
+        print_json(verdict.as_dict())
+    else:
+        _print(verdict)
+    return verdict.exit_status
+
+
+def _print(verdict: Verdict) -> None:
+    print_table(COLUMNS, rows(verdict))
+    say()
+    for line in findings(verdict):
+        say(line, "deny")
+    say(conclusion(verdict), {0: "allow", 1: "deny"}.get(verdict.exit_status, "unknown"))
+    say()
+    for line in sentences(verdict.scope):
+        say(line)
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Watch | None]:
+    """A bar on standard error while the log is read, only on a terminal."""
+    if not shown:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
+        task = bar.add_task("records", total=None)
+
+        def watch(what: str, done: int, count: int) -> None:
+            bar.update(task, description=what, completed=done, total=count)
+
+        yield watch
+
+
+def _verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple[str, ...]]:
+    """The keys that a text or the file of that name holds, and what is to be said about where they came from."""
+    if text.count("+") >= 2 and not Path(text).exists():
+        return [VerifierKey.parse(text.strip())], ()
+    path = Path(text)
+    lines = _decode(path, _read(path, VERIFY_KEY_FILE_BYTES_MAX)).split()
+    if not lines:
+        raise InvalidInput("verify.key", f"{path} holds no verifier key.", "It holds one a line: name+id+key.")
+    inside = archive.secrets is not None and path.resolve().is_relative_to(archive.secrets.resolve().parent)
+    said = f"The key was read from {path}, beside the log itself: whoever forges the log can put another key there."
+    return [VerifierKey.parse(line) for line in lines], (said,) if inside else ()
+
+
+def _body_keys(path: Path | None, archive: Archive) -> dict[bytes, BodyKey]:
+    """The keys by id. Without a file, those in the archive's secrets, or none where they cannot be read."""
+    if path is None:
+        if archive.secrets is None:
+            return {}
+        path = archive.secrets / _BODY_KEYS
+        try:
+            data = Folder(archive.secrets).get(_BODY_KEYS, VERIFY_KEY_FILE_BYTES_MAX)
+        except AffidavitError:
+            data = None  # the verdict says that bodies were not readable
+    else:
+        data = _read(path, VERIFY_KEY_FILE_BYTES_MAX)
+    keys = [_body_key(path, line) for line in _decode(path, data or b"").split()]
+    return {key.id: key for key in keys}
+
+
+def _body_key(path: Path, line: str) -> BodyKey:
+    try:
+        raw = bytes.fromhex(line)
+    except ValueError:
+        raw = b""
+    if len(raw) != KEY_BYTES:
+        raise InvalidInput(
+            "verify.body_keys", f"{path} holds a line that is no body key.", "It holds 64 hex digits a line."
+        )
+    return BodyKey(raw)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """The file, at most `limit` bytes."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        why = error.strerror or "input error"
+        raise InvalidInput("verify.file", f"{path} cannot be read: {why}.", "Check the path.") from None
+    if len(data) > limit:
+        raise InvalidInput("verify.file", f"{path} is larger than {limit} bytes.", "Is it the right file?")
+    return data
+
+
+def _decode(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise InvalidInput("verify.file", f"{path} is not a text file of keys.", "Is it the right file?") from None
