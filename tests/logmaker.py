@@ -405,13 +405,27 @@ def with_content(record: Rec, change: Callable[[dict[str, Any]], None]) -> Rec:
 
 def refold(records: Sequence[Rec]) -> list[Rec]:
     """The records with the roots that their changes now give."""
+    state, result = State(), list(records)
+    for index, record in enumerate(records):
+        if record.header.kind in STATE_KINDS:
+            state.apply(decode_ops(record.content["objects"]), index)
+            result[index] = replace(record, header=with_fields(record.header, root=state.root))
+    return result
+
+
+def recontext(records: Sequence[Rec]) -> list[Rec]:
+    """The records with the contexts that their changes now give."""
     state, result = State(), []
     for index, record in enumerate(records):
         if record.header.kind in STATE_KINDS:
             state.apply(decode_ops(record.content["objects"]), index)
-            record = replace(record, header=with_fields(record.header, root=state.root))
-        result.append(record)
+        built = build_context(state, record.header.actor or "", SYSTEM)
+        result.append(_with_context(record, built) if record.header.kind == "context" else record)
     return result
+
+
+def _with_context(record: Rec, built: dict[str, Any]) -> Rec:
+    return with_content(record, lambda content: content.update(built))
 
 
 def without(records: Sequence[Rec], *gone: int) -> list[Rec]:
