@@ -37,6 +37,7 @@ from affidavit.state.schema import ACTIONS
 ENGINE: Final = f"cedarpy {importlib.metadata.version('cedarpy')}"
 RULE_INACTIVE: Final = "state.inactive"
 _LIVE_SETS_MAX = 8  # policy sets kept for instants between grant edges: time moves on, so the last few suffice
+_CACHED_REQUESTS_MAX = 16  # wider questions are rare, and big to keep
 _ERROR = re.compile(r"error while evaluating policy `([^`]*)`: (.*)", re.DOTALL)
 
 
@@ -169,9 +170,10 @@ class Decider:
             raise InvalidInput("state.fact", "A fact or request cannot be a list.", "Give a tuple.") from None
         if cached is None:
             cached = self._decide(requests, mentioned, interval)
-            if len(self._cache) >= DECISIONS_CACHED_MAX:
-                del self._cache[next(iter(self._cache))]
-            self._cache[key] = cached
+            if len(requests) <= _CACHED_REQUESTS_MAX:
+                if len(self._cache) >= DECISIONS_CACHED_MAX:
+                    del self._cache[next(iter(self._cache))]
+                self._cache[key] = cached
         return cached
 
     def _decide(

@@ -127,6 +127,7 @@ def test_approvals_that_policy_asks_for() -> None:
     assert ("allow", ()) == decide(state, change, approvers=(BEN,))
     approval = decide_change(state, ops, BEN, (), NOON, approving=True)
     assert ("allow", (("approvals", 0), ("approving", True))) == (approval.decision, approval.facts)
+    assert approval == decide_change(state, ops, BEN, (ANN,), NOON, approving=True)
     assert "deny" == decide_change(state, ops, CLEO, (), NOON, approving=True).decision
     suspended = world({**BOTH, "policy/two": policy(text), f"identity/{BEN}": human("suspended")})
     assert ("deny", ()) == decide(suspended, change, approvers=(BEN,))
