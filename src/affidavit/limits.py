@@ -70,7 +70,7 @@ REQUESTS_MAX = 256  # requests decided together: more than objects in a change a
 DETERMINING_MAX = 128  # determining policies named in one authorization: it must fit a body
 DECISION_ERRORS_MAX = 32  # evaluation errors kept in one authorization; one suffices to deny
 DECISION_ERROR_CHARS_MAX = 300  # of one evaluation error: the policy and the place, not a dump
-DECISIONS_CACHED_MAX = 4_096  # of one decider, about 1 KiB each
+DECISIONS_CACHED_MAX = 1_024  # of one decider; one holds up to 16 requests and their facts
 APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024  # a folder of policies and people is below 1 MiB; bounds what YAML may expand
 
 # PostgreSQL gateway
@@ -91,7 +91,7 @@ PARAMETERS_KEPT_MAX = 64  # parameters of a statement kept in a body: 64 of 1 Ki
 STATEMENT_PARSE_BYTES_MAX = 65_536  # longer statements are not parsed: classed as the most sensitive
 IDENTIFIER_BYTES_MAX = 63  # PostgreSQL cuts names here (NAMEDATALEN - 1)
 SQL_NESTING_MAX = 20  # parentheses, CASEs and prefix operators in one another; the parser recurses
-SQL_SHAPES_MAX = 4_096  # statement shapes that one process remembers
+SQL_SHAPE_CHARS_MAX = 8_192  # a longer shape is read anew each time: memory stays below SQL_CACHE_MAX times this
 TABLES_MAX = 64  # tables of one statement; more count as not understood
 COLUMNS_MAX = 64  # columns of one statement kept in a body
 SUBJECTS_MAX = 32  # data subjects in a body; beyond it the overflow flag is set
