@@ -16,6 +16,8 @@ ID_CHARS_MAX = 200  # system ids, group ids, policy names
 BATCH_RECORDS_MAX = 4_096  # one producer's batch
 GROUP_BYTES_MAX = 8 * 1024 * 1024  # one journal frame: what one fdatasync makes durable
 QUEUE_RECORDS_MAX = 65_536  # drafts waiting for the sequencer; beyond it producers are refused
+QUEUE_BYTES_MAX = 64 * 1024 * 1024  # bytes waiting for the sequencer; beyond it producers are refused
+HEADER_BYTES_TYPICAL = 640  # what a header counts for while it is not encoded yet
 SEGMENT_BYTES = 64 * 1024 * 1024  # a journal segment, zero-filled ahead in steps
 PREALLOCATE_BYTES = 512 * 1024  # one step of zero-filling: saves fdatasync the file's new length, in a few ms
 PUBLISH_INTERVAL_S = 1.0  # a checkpoint at least this often while there is something new
@@ -31,6 +33,7 @@ CONTEXTS_KEPT_MAX = 16  # newest contexts of one actor and system that an access
 PUBLISH_EARLY_BYTES = 16 * 1024 * 1024  # unpublished bytes that make the publisher start before its second is over
 UNPUBLISHED_BYTES_MAX = 128 * 1024 * 1024  # held in memory until published; beyond it the writer waits
 BUNDLES_CACHED_MAX = 64  # bundles, entries and slots, that one reader keeps: about 20 MiB
+READ_TRIES_MAX = 3  # of a journal that somebody else is writing at the same time
 GC_RECORDS_MIN = 64  # a group this large is sealed with the cyclic collector off: it doubles the cost otherwise
 
 # Tiles

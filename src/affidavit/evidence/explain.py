@@ -16,8 +16,8 @@ from affidavit.limits import EXPLAIN_LOOK_BACK_MAX
 from affidavit.record.header import Header
 from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
-from affidavit.state.changing import decide_change
 from affidavit.state.change import decode_ops
+from affidavit.state.changing import decide_change
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Authorization, Decider, Request
 from affidavit.state.fold import State

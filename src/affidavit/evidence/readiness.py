@@ -59,7 +59,7 @@ def _settings(state: State) -> Finding:
     return Finding(
         "user settings",
         False,
-        f"{count_words(len(lacking), 'identity').replace('identitys', 'identities')} without settings of their own, "
+        f"{count_words(len(lacking), 'identity', 'identities')} without settings of their own, "
         f"so captured at the fullest level: {list_words(sorted(lacking), most=8)}.",
         f"affidavit settings set {sorted(lacking)[0]} capture.statement=full --reason …",
     )

@@ -52,9 +52,9 @@ def duration_words(duration_ns: int) -> str:
     return " ".join(parts) or "less than a second"
 
 
-def count_words(count: int, noun: str) -> str:
+def count_words(count: int, noun: str, plural: str = "") -> str:
     """`1 row`, `12 rows`, `1,104 bytes`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def list_words(items: Sequence[str], most: int = 3) -> str:

@@ -24,8 +24,12 @@ from affidavit.record.read import Record
 from affidavit.state.change import Op
 from affidavit.state.context import build_context, context_digest
 from affidavit.state.deciding import Decider
-from affidavit.state.fold import State
+from affidavit.state.fold import State, Version
 from affidavit.state.settings import Effective, resolve
+
+
+#: The kinds of records that the live state has to be shown.
+FOLLOWED_KINDS = STATE_KINDS | {"context"}
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,12 @@ class ContextView:
 class Live:
     """The state as of the last durable change. Safe to use from any thread."""
 
-    def __init__(self, state: State, size: int) -> None:
+    def __init__(self, state: State) -> None:
         self._lock = threading.Lock()
         self._state = state
         self._views: OrderedDict[tuple[str, str], ContextView] = OrderedDict()
         self._recorded: dict[tuple[str, str], tuple[int, str]] = {}
         self._progress = Progress(state.index, "The live state")
-        self._grown = Progress(size, "The log")
 
     @classmethod
     def load(cls, reader: Records) -> Live:
@@ -66,8 +69,7 @@ class Live:
         Contexts recorded earlier are not looked up: that would read the whole log. Each actor and system that acts
         gets one more `context` record after a start. Raises `Corruption` where a change does not apply.
         """
-        size = reader.size
-        return cls(state_at(reader, size), size)
+        return cls(state_at(reader, reader.size))
 
     @property
     def index(self) -> int:
@@ -75,7 +77,7 @@ class Live:
         return self._progress.value
 
     def applied(self, records: Sequence[Record]) -> None:
-        """Fold durable records in order. Called by the ledger's writer thread only."""
+        """Fold durable records of `FOLLOWED_KINDS`, in order. Called by the ledger's writer thread only."""
         with self._lock:
             for record in records:
                 if record.header.kind in STATE_KINDS:
@@ -85,8 +87,6 @@ class Live:
             index = self._state.index
         if index != self._progress.value:
             self._progress.advance(index)
-        if records:
-            self._grown.advance(records[-1].index + 1)
 
     def context(self, actor: str, system: str) -> ContextView:
         """What decisions about `actor` on `system` rest on now. Cached for each state index."""
@@ -134,6 +134,22 @@ class Live:
         """The value of `system/ID`, or None."""
         return self._value(f"system/{system}")
 
+    def version(self, name: str) -> Version | None:
+        """The object `name` as it is now, or None."""
+        with self._lock:
+            return self._state.get(name)
+
+    def identity(self, identity: str) -> dict[str, Any] | None:
+        """The value of `identity/ID`, or None."""
+        return self._value(f"identity/{identity}")
+
+    def tokens_of(self, identity: str) -> list[str]:
+        """The names (`token-…`) of an identity's token credentials, the newest first."""
+        with self._lock:
+            held = [(self._state.get(name), name) for name in self._state.credentials_of(identity)]
+        tokens = [(v.version, n) for v, n in held if v is not None and v.value.get("type") == "token"]
+        return [name.removeprefix("credential/") for _, name in sorted(tokens, reverse=True)]
+
     def preview(self, ops: Sequence[Op]) -> State:
         """The state as it would be after `ops`, for its root. Raises what applying them would raise."""
         with self._lock:
@@ -147,10 +163,6 @@ class Live:
     async def reached(self, index: int, timeout_s: float) -> None:
         """Wait until the state index is at least `index`. Raises `Unavailable` after `timeout_s` seconds."""
         await self._progress.reached(index, timeout_s)
-
-    async def grown(self, size: int, timeout_s: float) -> None:
-        """Wait until the log holds at least `size` durable records. Raises `Unavailable` after `timeout_s` seconds."""
-        await self._grown.reached(size, timeout_s)
 
     def _value(self, name: str) -> dict[str, Any] | None:
         with self._lock:

@@ -1,0 +1,140 @@
+"""How commands reach the log: over the local socket of the running server, else by opening the log's files here.
+
+Both speak the same HTTP API, so each command exists once. A log that is opened here is served to this one command on a
+socket in a private folder, and what it records is marked as *file access*.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from affidavit.cli.options import Common
+from affidavit.config import load_config
+from affidavit.errors import (
+    AffidavitError,
+    Conflict,
+    Corruption,
+    Denied,
+    InvalidInput,
+    Unavailable,
+    VerificationError,
+)
+from affidavit.limits import HTTP_BODY_BYTES_MAX
+
+_TIMEOUT_S = 120.0
+_STATUS_ERRORS: dict[int, type[AffidavitError]] = {
+    401: Denied,
+    403: Denied,
+    409: Conflict,
+    422: VerificationError,
+    500: Corruption,
+    503: Unavailable,
+}
+
+
+class Client:
+    """The HTTP API on one socket, as one actor."""
+
+    def __init__(self, path: Path, token: str | None, *, server_runs: bool) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.server_runs = server_runs
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(path)),
+            base_url="http://affidavit",
+            headers=headers,
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        )
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """The answer to a GET. Raises the error that the server names."""
+        return self._call("GET", path, params=params)
+
+    def post(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a POST of a JSON object."""
+        return self._call("POST", path, json=dict(value))
+
+    def delete(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a DELETE with a JSON object."""
+        return self._call("DELETE", path, json=dict(value))
+
+    def lines(self, path: str, **params: Any) -> Iterator[str]:
+        """The lines of a stream, without the empty ones that only show that it lives."""
+        try:
+            with self._http.stream("GET", path, params=params) as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise _error(response)
+                for line in response.iter_lines():
+                    if line:
+                        yield line
+        except httpx.HTTPError as error:
+            raise _lost(error) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise _lost(error) from None
+        if response.status_code != 200:
+            raise _error(response)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@contextmanager
+def connect(common: Common, *, writes: bool = False) -> Iterator[Client]:
+    """A client of the log in `common.data`. `writes`: the command may record something.
+
+    Raises `InvalidInput` where the folder is none, `Unavailable` where the log cannot be opened.
+    """
+    config = load_config(common.data)
+    if _listens(config.server.socket):
+        client = Client(config.server.socket, common.token, server_runs=True)
+        try:
+            yield client
+        finally:
+            client.close()
+        return
+    # Imported only here: a command that finds the server running needs none of the rooms below.
+    from affidavit.compose import serving  # noqa: PLC0415
+
+    with serving(common.data, writes=writes) as path:
+        client = Client(path, common.token, server_runs=False)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _error(response: httpx.Response) -> AffidavitError:
+    kind = _STATUS_ERRORS.get(response.status_code, InvalidInput)
+    try:
+        said = json.loads(response.content[:HTTP_BODY_BYTES_MAX])
+        return kind(str(said["code"]), str(said["message"]), str(said["hint"]))
+    except (ValueError, KeyError, TypeError):
+        return Unavailable("client.answer", f"The server answered {response.status_code} and nothing that can be read.")
+
+
+def _lost(error: httpx.HTTPError) -> AffidavitError:
+    return Unavailable("client.lost", f"The server could not be spoken to: {error}.", "Is `affidavit up` running?")

@@ -1,0 +1,51 @@
+"""`affidavit grant WHO ACTIONS on RESOURCE --for TIME`: a permission for a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from affidavit.cli.apply import print_result
+from affidavit.cli.client import connect
+from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket, duration_s
+from affidavit.errors import InvalidInput
+
+
+def grant(
+    who: str,
+    actions: str,
+    on: str,
+    resource: str,
+    /,
+    *,
+    for_: Annotated[str, Parameter(name="--for", help="How long: 30m, 2h, 7d.")],
+    reason: Reason,
+    ticket: Ticket = "",
+    approved_by: Annotated[
+        tuple[str, ...],
+        Parameter(help="Somebody said to have approved it. Kept as a claim; it never counts.", show_default=False),
+    ] = (),
+    common: Common = DEFAULTS,
+) -> int:
+    """Let somebody do something for a time: `affidavit grant ana read on clinic/public.patients --for 2h`.
+
+    WHO is a handle or group:NAME, ACTIONS a list with commas (read,write), RESOURCE a system or SYSTEM/schema.table.
+    Where policy asks for an approval it becomes a proposal.
+    """
+    if on != "on":
+        raise InvalidInput(
+            "grant.form", f"Expected `on`, not {on!r}.", "Write: affidavit grant WHO ACTIONS on RESOURCE."
+        )
+    wish = {
+        "who": who,
+        "actions": [action.strip() for action in actions.split(",") if action.strip()],
+        "resource": resource,
+        "seconds": duration_s(for_),
+        "reason": reason,
+        "ticket": ticket,
+        "claimed": list(approved_by),
+    }
+    with connect(common, writes=True) as client:
+        result = client.post("/v1/grants", wish)
+    return print_result(result, common, f"{who} may {actions} on {resource} for {for_}")

@@ -1,0 +1,41 @@
+"""`affidavit init DIR --origin NAME`: keys, secrets, configuration and the first records of a new log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from affidavit.cli.output import print_json, say
+
+
+def init(
+    folder: Annotated[Path, Parameter(name="DIR")],
+    /,
+    *,
+    origin: Annotated[str, Parameter(help="The log's name, under a domain of yours: example.com/audit.")],
+    handle: Annotated[
+        str | None, Parameter(help="The handle of the first administrator; else your user name.", show_default=False)
+    ] = None,
+    name: Annotated[str, Parameter(help="Their name as people read it.", show_default=False)] = "",
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="Print JSON.")] = False,
+) -> int:
+    """Make a new log in a folder that is empty or not there yet.
+
+    The user of this machine who runs this becomes the first administrator. An existing log is never touched.
+    """
+    from affidavit.compose import create  # noqa: PLC0415  heavy rooms only when needed
+
+    made = create(folder, origin, handle, name)
+    if json:
+        print_json(
+            {"folder": str(folder), "origin": origin, "verifier_key": made.verifier_key, "administrator": made.handle}
+        )
+        return 0
+    say(f"A new log: {origin}, in {folder}.")
+    say(f"First administrator: {made.handle}, proved by this machine's user {made.uid}.")
+    say("Its public key, all that a verifier needs to trust:")
+    say(f"  {made.verifier_key}", "strong")
+    say(f"Keep {folder / 'secrets'} secret and in your backups: who has it can sign, and read every body.")
+    return 0

@@ -1,0 +1,44 @@
+"""How records look on a terminal: one compact line and what it says below it, the same in every command."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.text import Text
+
+from affidavit.cli.output import STYLES, console, printable
+from affidavit.evidence.wording import moment_words
+from affidavit.record.kinds import STATE_KINDS
+
+_CHANGES = STATE_KINDS | {"proposal", "approval"}
+_INDEX_WIDTH = 6
+
+
+def print_record(view: dict[str, Any], note: str = "") -> None:
+    """A record of the timeline: index, time with zone and bound, who, what, what became of it; the text below.
+
+    What changes the state stands out by a mark, `*`, not by colour alone; gaps by `!`.
+    """
+    header, head = view["header"], view["headline"]
+    kind = header["kind"]
+    mark, style = ("*", "change") if kind in _CHANGES else ("!", "unknown") if kind == "log.gap" else (" ", "")
+    line = Text(f"{mark}{view['index']:>{_INDEX_WIDTH}}  ", STYLES.get(style, ""))
+    line.append(f"{moment_words(header['time']['at'], view['bound_ns'])}  ", "dim")
+    if head["who"]:
+        line.append(printable(head["who"]), "bold")
+        line.append(" ")
+    line.append(printable(head["what"]), STYLES.get(style, ""))
+    if head["verdict"]:
+        decision = header.get("decision") or ""
+        line.append(f"  [{head['verdict']}]", STYLES.get(decision, ""))
+    if note:
+        line.append(f"  ({note})", "dim")
+    console().print(line)
+    if head["below"]:
+        console().print(Text(f"{'':>{_INDEX_WIDTH + 3}}{printable(head['below'])}", "dim"))
+
+
+def json_text(value: Any) -> str:
+    """A value as indented JSON, for people."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)

@@ -1,0 +1,86 @@
+"""The `affidavit` command: every command registered once, every error one line that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from cyclopts import App, CycloptsError
+
+import affidavit
+from affidavit.cli.output import print_error
+from affidavit.errors import AffidavitError, InvalidInput
+
+#: Command name, module, and what of it is the command. Modules are imported when their command runs.
+COMMANDS = (
+    ("try", "affidavit.cli.try_", "try_"),
+    ("init", "affidavit.cli.init", "init"),
+    ("up", "affidavit.cli.up", "up"),
+    ("demo", "affidavit.cli.demo.command", "demo"),
+    ("ready", "affidavit.cli.ready", "ready"),
+    ("apply", "affidavit.cli.apply", "apply"),
+    ("grant", "affidavit.cli.grant", "grant"),
+    ("approve", "affidavit.cli.approve", "approve"),
+    ("settings", "affidavit.cli.settings", "settings"),
+    ("token", "affidavit.cli.token", "token"),
+    ("timeline", "affidavit.cli.timeline", "timeline"),
+    ("show", "affidavit.cli.show", "show"),
+    ("explain", "affidavit.cli.explain", "explain"),
+    ("session", "affidavit.cli.session", "session"),
+    ("state", "affidavit.cli.state", "state"),
+    ("verify", "affidavit.cli.verify", "verify"),
+    ("export", "affidavit.cli.export", "export"),
+)
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def make_app() -> App:
+    """The command line. Commands whose room is not installed are left out."""
+    app = App(
+        name="affidavit",
+        help="An audit log that can testify: who did what, under which permissions and settings, provably.",
+        version=affidavit.__version__,
+        result_action="return_value",
+    )
+    for name, module, attribute in COMMANDS:
+        if _exists(module):
+            app.command(getattr(importlib.import_module(module), attribute), name=name)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit status."""
+    try:
+        status = make_app()(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return print_error(InvalidInput("cli.usage", f"{error}".strip(), "See `affidavit --help`."))
+    except AffidavitError as error:
+        return print_error(error)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Keep the interpreter from complaining about it at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

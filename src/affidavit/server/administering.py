@@ -1,0 +1,163 @@
+"""Endpoints that change something: changes, approvals, grants, settings, tokens. Policy decides, in `capture`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from affidavit.capture.administration import Wish
+from affidavit.capture.declared import GROUP_PREFIX, resource_of
+from affidavit.errors import InvalidInput
+from affidavit.limits import GRANT_SECONDS_MAX
+from affidavit.record.moment import NS, format_moment
+from affidavit.server.bodies import JsonResponse, json_object, needed, path_index
+from affidavit.server.identity import actor_of, check_may_read
+from affidavit.server.services import Services
+from affidavit.server.views import difference_view, result_view
+from affidavit.state.settings import resolve
+
+_GRANT_ID_BYTES = 5
+_SCOPES = ("organisation", "floor")
+
+
+async def change(request: Request) -> Response:
+    """POST /v1/changes: apply declared objects, or with `dry_run` show the difference."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    asked = await json_object(
+        request, {"objects": dict, "reason": str, "ticket": str, "dry_run": bool, "seen": dict, "claimed": list}
+    )
+    wish = _wish(asked, needed(asked, "objects"))
+    if not asked.get("dry_run"):
+        return JsonResponse(result_view(await services.writer.change(wish, actor)))
+    check_may_read(actor, services)
+    planned, state = services.writer.preview(wish)
+    return JsonResponse({"state": state, "differences": [difference_view(item) for item in planned.differences]})
+
+
+async def approve(request: Request) -> Response:
+    """POST /v1/proposals/{index}/approvals: approve a proposal by one's own login."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    asked = await json_object(request, {"reason": str})
+    result = await services.writer.approve(path_index(request), actor, needed(asked, "reason"))
+    return JsonResponse(result_view(result))
+
+
+async def grant(request: Request) -> Response:
+    """POST /v1/grants: a grant from now on, for a time."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    members: dict[str, type | tuple[type, ...]] = {
+        "who": str,
+        "actions": list,
+        "resource": str,
+        "seconds": int,
+        "reason": str,
+        "ticket": str,
+        "claimed": list,
+    }
+    asked = await json_object(request, members)
+    seconds = needed(asked, "seconds")
+    if not 0 < seconds <= GRANT_SECONDS_MAX or isinstance(seconds, bool):
+        raise InvalidInput("grant.for", f"A grant lasts from 1 to {GRANT_SECONDS_MAX} seconds.", "Write --for 2h.")
+    now = services.clock.now_ns()
+    value = {
+        "actions": needed(asked, "actions"),
+        "resource": resource_of(needed(asked, "resource")),
+        "start": format_moment(now),
+        "end": format_moment(now + seconds * NS),
+        "reason": asked.get("reason", ""),
+        "ticket": asked.get("ticket", ""),
+    }
+    name = f"grant/{needed(asked, 'who')}/g-{services.randomness(_GRANT_ID_BYTES).hex()}"
+    return JsonResponse(result_view(await services.writer.change(_wish(asked, {name: value}), actor)))
+
+
+async def settings_show(request: Request) -> Response:
+    """GET /v1/settings/{who}?system=: what is set there, and for a person what applies and from which scope."""
+    services: Services = request.app.state.services
+    check_may_read(actor_of(request, services), services)
+    who, system = request.path_params["who"], request.query_params.get("system", "log")
+    name, identity = _settings_name(who, services)
+    state = services.live.snapshot()
+    held = state.get(name)
+    shown: dict[str, Any] = {
+        "who": who,
+        "name": name,
+        "version": None if held is None else held.version,
+        "values": [] if held is None else held.value["values"],
+    }
+    if identity is not None:
+        effective, configured = resolve(state, identity, system)
+        shown |= {"system": system, "configured": configured, "effective": [item.as_dict() for item in effective]}
+    return JsonResponse(shown)
+
+
+async def settings_set(request: Request) -> Response:
+    """POST /v1/settings/{who}: set values in one scope; null takes one away. Others stay."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    asked = await json_object(request, {"values": dict, "reason": str, "ticket": str})
+    name, _ = _settings_name(request.path_params["who"], services)
+    held = services.live.snapshot().get(name)
+    values = {} if held is None else {item["name"]: item["value"] for item in held.value["values"]}
+    values |= needed(asked, "values")
+    kept = [{"name": key, "value": value} for key, value in sorted(values.items()) if value is not None]
+    asked["seen"] = {name: None if held is None else held.version}
+    wish = _wish(asked, {name: {"values": kept}})
+    return JsonResponse(result_view(await services.writer.change(wish, actor)))
+
+
+async def token_create(request: Request) -> Response:
+    """POST /v1/tokens: a new token, shown this once."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    services.writer  # noqa: B018  refuse before a token is made where nothing can be written
+    asked = await json_object(request, {"who": str, "label": str, "reason": str})
+    who = needed(asked, "who")
+    reason = asked.get("reason") or f"A personal token for {who}"
+    made = await services.tokens.create(who, asked.get("label", ""), reason, actor)
+    return JsonResponse({**result_view(made.result), "token": made.token, "thumbprint": made.thumbprint})
+
+
+async def token_revoke(request: Request) -> Response:
+    """DELETE /v1/tokens/{thumbprint}."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    asked = await json_object(request, {"reason": str})
+    thumbprint = request.path_params["thumbprint"]
+    reason = asked.get("reason") or f"The token {thumbprint} is revoked"
+    return JsonResponse(result_view(await services.tokens.revoke(thumbprint, reason, actor)))
+
+
+async def token_list(request: Request) -> Response:
+    """GET /v1/tokens?who=: the tokens that exist, by thumbprint. One's own need no right to read the log."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    who = request.query_params.get("who")
+    identity = None if who is None else services.live.resolve(who)
+    if identity != actor.identity:
+        check_may_read(actor, services)
+    return JsonResponse({"tokens": services.tokens.listed(identity)})
+
+
+def _wish(asked: dict[str, Any], objects: dict[str, Any]) -> Wish:
+    claimed = asked.get("claimed", [])
+    if not all(isinstance(name, str) for name in claimed):
+        raise InvalidInput("http.member", "The member 'claimed' must be a list of names.")
+    return Wish(objects, asked.get("reason", ""), asked.get("ticket", ""), tuple(claimed), asked.get("seen"))
+
+
+def _settings_name(who: str, services: Services) -> tuple[str, str | None]:
+    """The object for `organisation`, `floor`, `system:ID`, `group:NAME` or a handle; the identity where it is one."""
+    if who in _SCOPES:
+        return f"settings/{who}", None
+    if who.startswith(GROUP_PREFIX):
+        return f"settings/group/{who.removeprefix(GROUP_PREFIX)}", None
+    if who.startswith("system:"):
+        return f"settings/system/{who.removeprefix('system:')}", None
+    identity = services.live.resolve(who)
+    return f"settings/user/{identity}", identity

@@ -1,0 +1,192 @@
+"""Endpoints that read: records, explanations, sessions, state, readiness. Each needs the right to read the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+import affidavit
+from affidavit.errors import InvalidInput
+from affidavit.evidence.readiness import readiness
+from affidavit.evidence.sentence import named
+from affidavit.evidence.session import session_of
+from affidavit.history.asof import index_at_time, state_at
+from affidavit.history.query import Query, parse_query
+from affidavit.limits import SCAN_RECORDS_MAX, STATE_OBJECTS_MAX
+from affidavit.record.moment import format_moment, parse_moment
+from affidavit.server.bodies import JsonResponse, path_index, query_limit, query_number
+from affidavit.server.identity import actor_of, check_may_read
+from affidavit.server.services import Services
+from affidavit.server.views import record_view
+from affidavit.state.fold import State
+
+_LIMIT_DEFAULT = 50
+
+
+def reader_of(request: Request) -> Services:
+    """The services, once the actor is proved and may read. Raises `Denied`."""
+    services: Services = request.app.state.services
+    check_may_read(actor_of(request, services), services)
+    return services
+
+
+async def status(request: Request) -> Response:
+    """GET /v1/status: which log, how large, what runs. Anybody who is somebody may ask."""
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    return JsonResponse(
+        {
+            "origin": services.origin,
+            "verifier_key": services.verifier_key,
+            "version": affidavit.__version__,
+            "size": services.records.size,
+            "state": services.live.index,
+            "you": {
+                "identity": actor.identity,
+                "handle": services.live.name_of(actor.identity),
+                "by": actor.credential,
+            },
+            "writes": services.administration is not None,
+            **services.status(),
+        }
+    )
+
+
+async def records(request: Request) -> Response:
+    """GET /v1/records?query=&limit=&before=: newest first. `next` is the `before` to go on with, null at the end."""
+    services = reader_of(request)
+    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    limit = query_limit(request, _LIMIT_DEFAULT)
+    before = query_number(request, "before", services.records.size, services.records.size)
+    return JsonResponse(await run_in_threadpool(_found, services, query, limit, before))
+
+
+async def record(request: Request) -> Response:
+    """GET /v1/records/{index}."""
+    services, index = reader_of(request), path_index(request)
+    if index >= services.records.size:
+        raise InvalidInput(
+            "record.index", f"There is no record {index}: the log holds {services.records.size}.", "Count from 0."
+        )
+    return JsonResponse(await run_in_threadpool(lambda: record_view(services.records.record(index), services)))
+
+
+async def explain(request: Request) -> Response:
+    """GET /v1/records/{index}/explain."""
+    services, index = reader_of(request), path_index(request)
+    return JsonResponse(await run_in_threadpool(services.explainer.explain, index))
+
+
+async def session(request: Request) -> Response:
+    """GET /v1/sessions/{index}: the session that a record opened or stands in."""
+    services, index = reader_of(request), path_index(request)
+    return JsonResponse(await run_in_threadpool(_session, services, index))
+
+
+async def state(request: Request) -> Response:
+    """GET /v1/state?at=&prefix=: the objects as of an index, a time or now."""
+    services = reader_of(request)
+    at, prefix = request.query_params.get("at", "now"), request.query_params.get("prefix", "")
+    return JsonResponse(await run_in_threadpool(_state, services, at, prefix))
+
+
+async def ready(request: Request) -> Response:
+    """GET /v1/ready: the five checks."""
+    services = reader_of(request)
+    snapshot = services.live.snapshot()
+    findings = await run_in_threadpool(readiness, services.records, snapshot, services.outside())
+    return JsonResponse(
+        {"ready": all(item.holds for item in findings), "checks": [item.as_dict() for item in findings]}
+    )
+
+
+def _found(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:
+    at = before if query.stop is None else min(before, query.stop)
+    floor = max(query.first, at - SCAN_RECORDS_MAX)
+    found: list[dict[str, Any]] = []
+    while at > floor and len(found) < limit:
+        at -= 1
+        if query.matches_header(services.records.header(at)):
+            candidate = services.records.record(at)
+            if query.matches(candidate):
+                found.append(record_view(candidate, services))
+    return {"records": found, "next": at if at > query.first else None}
+
+
+def _session(services: Services, index: int) -> dict[str, Any]:
+    found = session_of(services.records, index)
+    return {
+        "opened": found.opened,
+        "closed": found.closed,
+        "whole": found.whole,
+        "records": [record_view(services.records.record(at), services) for at in found.records],
+        "meanwhile": [record_view(services.records.record(at), services) for at in found.meanwhile],
+    }
+
+
+def _state(services: Services, at: str, prefix: str) -> dict[str, Any]:
+    index = position(services, at)
+    then = state_at(services.records, index)
+    names = _prefixed(then, prefix)
+    if len(names) > STATE_OBJECTS_MAX:
+        raise InvalidInput(
+            "state.size", f"{len(names)} objects are more than one answer holds.", "Ask for a prefix such as grant/."
+        )
+    objects = []
+    for name in names:
+        version = then.get(name)
+        if version is not None:
+            shown = named(name, lambda identity: then.handle_of(identity) or identity)
+            objects.append({"name": name, "shown": shown, "version": version.version, "value": version.value})
+    return {"at": index, "state": then.index, "root": then.root, "objects": objects}
+
+
+def _prefixed(then: State, prefix: str) -> list[str]:
+    """Names that begin with `prefix`, which may name a person by handle: `grant/ana/`."""
+    parts = prefix.split("/")
+    resolved = "/".join([parts[0], *(then.identity_of_handle(part) or part for part in parts[1:])])
+    return then.names(resolved)
+
+
+def position(services: Services, at: str) -> int:
+    """The count of records up to `at`: an index (the state just before that record), a UTC time, or `now`.
+
+    Raises `InvalidInput`.
+    """
+    if at == "now":
+        return services.records.size
+    if at.isascii() and at.isdigit():
+        return int(at) if len(at) <= 16 else services.records.size + 1
+    return index_at_time(services.records, moment_of(at, services.clock.now_ns()))
+
+
+def moment_of(text: str, now_ns: int) -> str:
+    """The moment that `text` names, whole: missing parts are filled to the end of what it names. UTC.
+
+    `14:17` is today. Raises `InvalidInput`.
+    """
+    given = text.strip().removesuffix("Z").removesuffix(" UTC").replace(" ", "T")
+    if len(given) >= 5 and given[2:3] == ":":
+        given = f"{format_moment(now_ns)[:10]}T{given}"
+    shape = "0000-00-00T00:00:00.000000000"
+    fits = len(given) in (10, 16, 19) or 20 < len(given) <= len(shape)
+    if not fits or any(a != b for a, b in zip(given, shape, strict=False) if b != "0"):
+        raise _no_time(text)
+    filled = given + "Z" if len(given) == len(shape) else _filled(given)
+    try:
+        return format_moment(parse_moment(filled))
+    except InvalidInput:
+        raise _no_time(text) from None
+
+
+def _filled(given: str) -> str:
+    return f"{given}{'0000-00-00T23:59:59.999999999'[len(given) :]}Z"
+
+
+def _no_time(text: str) -> InvalidInput:
+    return InvalidInput(
+        "time.text", f"{text[:40]!r} is no index and no time.", "Write 2026-11-22T14:17, 14:17 (today, UTC), or now."
+    )

@@ -1,0 +1,85 @@
+"""Streams of records, one JSON document a line: export (what is there) and follow (what comes)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from affidavit.evidence.export import record_fields
+from affidavit.history.query import Query, parse_query
+from affidavit.limits import EXPORT_PAGE_RECORDS
+from affidavit.server.bodies import json_bytes, query_number
+from affidavit.server.reading import reader_of
+from affidavit.server.services import Services
+from affidavit.server.views import record_view
+
+_HEARTBEAT_S = 10.0
+_LOOK_S = 0.1
+_MEDIA_TYPE = "application/x-ndjson"
+_HEADERS = {"cache-control": "no-store"}
+
+
+async def export(request: Request) -> Response:
+    """GET /v1/export?query=: every matching record with every field, oldest first."""
+    services = reader_of(request)
+    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    size = services.records.size
+    stop = size if query.stop is None else min(size, query.stop)
+    return StreamingResponse(_export(services, query, stop), media_type=_MEDIA_TYPE, headers=_HEADERS)
+
+
+async def follow(request: Request) -> Response:
+    """GET /v1/follow?query=&after=: matching records from index `after` on, as they become durable.
+
+    An empty line every ten seconds shows that the stream lives.
+    """
+    services = reader_of(request)
+    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    start = query_number(request, "after", services.records.size, services.records.size)
+    return StreamingResponse(_follow(services, query, start), media_type=_MEDIA_TYPE, headers=_HEADERS)
+
+
+async def _export(services: Services, query: Query, stop: int) -> AsyncIterator[bytes]:
+    for first in range(query.first, stop, EXPORT_PAGE_RECORDS):
+        page = await run_in_threadpool(_page, services, query, first, min(first + EXPORT_PAGE_RECORDS, stop))
+        if page:
+            yield page
+
+
+def _page(services: Services, query: Query, first: int, stop: int) -> bytes:
+    lines = []
+    for at in range(first, stop):
+        if query.matches_header(services.records.header(at)):
+            record = services.records.record(at)
+            if query.matches(record):
+                lines.append(json_bytes(record_fields(record)) + b"\n")
+    return b"".join(lines)
+
+
+async def _follow(services: Services, query: Query, start: int) -> AsyncIterator[bytes]:
+    at, quiet_s = start, 0.0
+    while True:
+        # Records are read back from the log, never queued: a slow reader holds nothing here, and looking at the size
+        # now and then costs the writer nothing.
+        stop = min(services.records.size, at + EXPORT_PAGE_RECORDS)
+        lines = await run_in_threadpool(_new, services, query, at, stop) if stop > at else b""
+        if lines or quiet_s >= _HEARTBEAT_S:
+            yield lines or b"\n"
+            quiet_s = 0.0
+        if stop == at:
+            await asyncio.sleep(_LOOK_S)
+            quiet_s += _LOOK_S
+        at = stop
+
+
+def _new(services: Services, query: Query, first: int, stop: int) -> bytes:
+    found = []
+    for at in range(first, stop):
+        record = services.records.record(at)
+        if query.matches(record):
+            found.append(json_bytes(record_view(record, services)) + b"\n")
+    return b"".join(found)
