@@ -1,0 +1,1 @@
+"""What a PostgreSQL statement says, as pure functions of its text: lexing, masking, understanding."""
