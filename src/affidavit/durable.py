@@ -1,0 +1,289 @@
+"""What the ledger asks of a disk: few methods, each saying what it guarantees, and the operating system's disk.
+
+Everything that must survive a crash goes through `Disk`, so that a simulated disk that loses, tears and reorders what
+was not synced can stand in for the real one. A failed write or sync is fatal to its caller: the kernel may have thrown
+the pages away, so a second sync of the same descriptor would report success over lost data. No method retries.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from affidavit.errors import Corruption, InvalidInput, Unavailable
+from affidavit.limits import LOCK_BYTES_MAX
+
+PRIVATE, PUBLIC = 0o600, 0o644
+PRIVATE_FOLDER, PUBLIC_FOLDER = 0o700, 0o755
+_OTHERS = 0o077
+_Result = TypeVar("_Result")
+
+
+class AppendFile(Protocol):
+    """An open file that is written at positions and synced. After an error it may only be closed."""
+
+    @property
+    def size(self) -> int:
+        """The file's length in bytes, by what was written through this object and what was there."""
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of `data`. Not durable before `sync`. Raises `Unavailable`."""
+
+    def sync(self) -> None:
+        """All that was written is durable when this returns. Raises `Unavailable`; then nothing may be assumed."""
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    """A lock that is held until `release`, or until the process ends, however it ends."""
+
+    def release(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Files by path. Raises `Unavailable` where the system refuses, never an `OSError`."""
+
+    def read(self, path: Path, limit: int) -> bytes | None:
+        """The whole file, or None where there is none. Raises `Corruption` above `limit` bytes, links not followed."""
+
+    def read_private(self, path: Path, limit: int) -> bytes | None:
+        """As `read`; raises `InvalidInput` where the group or others may do anything with the file."""
+
+    def exists(self, path: Path) -> bool:
+        """True where a file or folder of that name is."""
+
+    def names(self, folder: Path) -> list[str]:
+        """The names in a folder, sorted; none where there is no such folder."""
+
+    def make_folder(self, path: Path, mode: int) -> None:
+        """The folder is there when this returns, durably, with its parents. One that exists is left as it is."""
+
+    def write_synced(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
+        """Each file is new or replaced and its content durable when this returns; its *name* is not yet."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        """`target` is atomically the file that was `source`; durable after `sync_folder` of both folders."""
+
+    def unlink(self, path: Path) -> None:
+        """The file, or empty folder, is gone; durable after `sync_folder`. One that is not there is no error."""
+
+    def sync_folder(self, path: Path) -> None:
+        """The names in a folder are durable when this returns."""
+
+    def open_append(self, path: Path) -> AppendFile:
+        """An existing file, for writing at positions."""
+
+    def lock(self, path: Path) -> Lock:
+        """The one lock of that name. Raises `Unavailable` at once where another process holds it, naming its pid."""
+
+
+def write_whole(disk: Disk, temporary: Path, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
+    """Write files so that each is, after a crash at any moment, either as before or whole; durable on return.
+
+    `temporary` is a folder on the same file system that holds nothing else; a crash may leave files there. The files
+    stand in for each other in no order: what must come later needs a later call.
+    """
+    drafts = [(temporary / f"{number}", path, data) for number, (path, data) in zip(count(), files, strict=False)]
+    for folder in sorted({path.parent for _, path, _ in drafts}):
+        disk.make_folder(folder, PUBLIC_FOLDER if mode == PUBLIC else PRIVATE_FOLDER)
+    disk.write_synced([(draft, data) for draft, _, data in drafts], mode)
+    for draft, path, _ in drafts:
+        disk.rename(draft, path)
+    for folder in sorted({path.parent for _, path, _ in drafts}):
+        disk.sync_folder(folder)
+
+
+def clear_temporary(disk: Disk, temporary: Path) -> None:
+    """Make the folder for `write_whole`, and remove what a crash left in it."""
+    disk.make_folder(temporary, PRIVATE_FOLDER)
+    for name in disk.names(temporary):
+        disk.unlink(temporary / name)
+
+
+class OsDisk:
+    """The operating system's files."""
+
+    def read(self, path: Path, limit: int) -> bytes | None:
+        return self._read(path, limit, forbidden=0)
+
+    def read_private(self, path: Path, limit: int) -> bytes | None:
+        return self._read(path, limit, forbidden=_OTHERS)
+
+    def exists(self, path: Path) -> bool:
+        try:
+            return os.path.lexists(path)
+        except OSError as error:
+            raise _unavailable("read", path, error) from None
+
+    def names(self, folder: Path) -> list[str]:
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths, are wanted
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _unavailable("list", folder, error) from None
+
+    def make_folder(self, path: Path, mode: int) -> None:
+        if path.is_dir():
+            return
+        self.make_folder(path.parent, mode)
+        try:
+            path.mkdir(mode=mode, exist_ok=True)
+        except OSError as error:
+            raise _unavailable("create", path, error) from None
+        self.sync_folder(path.parent)
+
+    def write_synced(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
+        # All are written before the first is synced: the first sync then makes the file system commit once for all.
+        open_files: list[tuple[Path, int]] = []
+        try:
+            for path, data in files:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+                open_files.append((path, self._call("create", path, os.open, path, flags, mode)))
+                self._call("write", path, _write_all, open_files[-1][1], data)
+            for path, descriptor in open_files:
+                self._call("sync", path, os.fsync, descriptor)
+        finally:
+            for _, descriptor in open_files:
+                os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._call("rename", source, os.replace, source, target)
+
+    def unlink(self, path: Path) -> None:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unavailable("remove", path, error) from None
+
+    def sync_folder(self, path: Path) -> None:
+        descriptor = self._call("open", path, os.open, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._call("sync", path, os.fsync, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open_append(self, path: Path) -> AppendFile:
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return _OsAppendFile(path, self._call("open", path, os.open, path, flags))
+
+    def lock(self, path: Path) -> Lock:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = self._call("open", path, os.open, path, flags, PRIVATE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise _unavailable("lock", path, error) from None
+            raise Unavailable(
+                "log.locked",
+                f"Another writer holds this log: process {holder}.",
+                "Only one process may write. Speak to the one that runs, or stop it first.",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return _OsLock(descriptor)
+
+    @staticmethod
+    def _read(path: Path, limit: int, forbidden: int) -> bytes | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unavailable("read", path, error) from None
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise Corruption("disk.kind", f"{path} is not a regular file.", "Look at what stands in its place.")
+            if found.st_mode & forbidden:
+                raise InvalidInput(
+                    "disk.permissions",
+                    f"{path} may be used by others than its owner (mode {stat.S_IMODE(found.st_mode):04o}).",
+                    f"Run: chmod 600 {path}",
+                )
+            if found.st_size > limit:
+                raise Corruption("disk.size", f"{path} holds {found.st_size} bytes; at most {limit} can be right.")
+            return _read_all(descriptor, limit)
+        except OSError as error:
+            raise _unavailable("read", path, error) from None
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _call(verb: str, path: Path, function: Callable[..., _Result], *arguments: object) -> _Result:
+        try:
+            return function(*arguments)
+        except OSError as error:
+            raise _unavailable(verb, path, error) from None
+
+
+class _OsAppendFile:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._descriptor, view, offset)
+                offset += written
+                view = view[written:]
+        except OSError as error:
+            raise _unavailable("write", self._path, error) from None
+        self._size = max(self._size, offset)
+
+    def sync(self) -> None:
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise _unavailable("sync", self._path, error) from None
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _OsLock:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_all(descriptor: int, limit: int) -> bytes:
+    parts: list[bytes] = []
+    left = limit
+    while left > 0 and (part := os.read(descriptor, min(left, 1 << 24))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _unavailable(verb: str, path: Path, error: OSError) -> Unavailable:
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return Unavailable(f"disk.{verb}", f"Could not {verb} {path}: {why}.", "See to the disk, then start again.")

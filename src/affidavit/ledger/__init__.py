@@ -1,0 +1,1 @@
+"""The only ground state: sequencer, journal, publisher, reader, recovery."""

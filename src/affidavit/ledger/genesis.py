@@ -1,0 +1,79 @@
+"""Makes a new log: its keys, its first three records, its first checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from affidavit.clock import Clock, ClockStatus
+from affidavit.durable import PRIVATE_FOLDER, Disk, clear_temporary
+from affidavit.errors import InvalidInput
+from affidavit.ledger.journal import End, Journal
+from affidavit.ledger.keys import Secrets
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.own import ClockWatch, Host, Own, genesis_record
+from affidavit.ledger.publisher import Publisher
+from affidavit.ledger.recovery import Recovered
+from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.standing import Standing
+from affidavit.record.frame import SEGMENT_HEADER_BYTES
+
+
+def create_log(
+    root: Path,
+    disk: Disk,
+    clock: Clock,
+    origin: str,
+    boot: str,
+    randomness: Callable[[int], bytes],
+    clock_status: Callable[[], ClockStatus],
+    administrator: str,
+    change: Mapping[str, Any],
+    change_action: str,
+    change_root: str,
+) -> Secrets:
+    """Make the log `origin` in `root`, a folder that is empty or not there, and give its new keys.
+
+    Record 0 is `log.open`, 1 `clock`, 2 the first `change` by `administrator`: `change` is its body without the salt,
+    `change_action` the header's action, `change_root` the root of the state map after it. Record 3 is `log.close`. The
+    log is made when this returns; after a crash in between, remove the folder and begin again.
+
+    Raises `InvalidInput` where something stands in `root` already.
+    """
+    if disk.names(root):
+        raise InvalidInput("log.exists", f"{root} is not empty.", "Choose a folder that is empty or does not exist.")
+    layout = Layout(root)
+    for folder in (root, layout.bodies):
+        disk.make_folder(folder, PRIVATE_FOLDER)
+    lock = disk.lock(layout.lock)
+    try:
+        secrets = Secrets.create(disk, layout.secrets, origin, randomness)
+        for temporary in (layout.publishing, layout.rotating):
+            clear_temporary(disk, temporary)
+        journal = Journal.create(disk, layout.journal, layout.rotating, origin)
+    except BaseException:
+        lock.release()
+        raise
+    # From here on the ledger holds the lock. Should it fail now, it keeps it: the folder is of no use to anybody.
+    host = Host(clock, boot, randomness, clock_status)
+    end = End(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, 0, None)
+    publisher = Publisher.create(disk, layout, FileSigner(secrets.signer))
+    ledger = Ledger(disk, layout, host, secrets, journal, Recovered(Standing(), end, 0, [], publisher), lock)
+    fields = {
+        "decided": 0,
+        "actor": administrator,
+        "action": change_action,
+        "decision": "allow",
+        "root": change_root,
+    }
+    ledger.write_own(
+        [
+            genesis_record(secrets, administrator, clock.now_ns()),
+            ClockWatch(host).start(),
+            Own("change", change, fields),
+        ]
+    )
+    ledger.close("The log was made.")
+    return secrets

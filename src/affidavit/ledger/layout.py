@@ -1,0 +1,60 @@
+"""Where things lie below a log's folder `DIR`, and how large each may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affidavit.limits import TILE_WIDTH
+from affidavit.tlog.tiles import entries_path
+
+_ENTRIES = "tile/entries/"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one log. `log` may be served to the public, nothing else may."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.log / "checkpoint"
+
+    @property
+    def bodies(self) -> Path:
+        return self.root / "bodies"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def publishing(self) -> Path:
+        """For files that the publisher is still writing."""
+        return self.root / "unfinished" / "log"
+
+    @property
+    def rotating(self) -> Path:
+        """For a journal segment that is still being written."""
+        return self.root / "unfinished" / "journal"
+
+    def entries(self, number: int, width: int = TILE_WIDTH) -> Path:
+        """The entry bundle `number`, of `width` entries."""
+        return self.log / entries_path(number, width)
+
+    def slots(self, number: int, width: int = TILE_WIDTH) -> Path:
+        """The body bundle `number`, of `width` slots: numbered and named as entry bundles."""
+        return self.bodies / entries_path(number, width).removeprefix(_ENTRIES)

@@ -1,0 +1,407 @@
+"""The ledger: takes batches, makes them durable, tells who asked, and publishes. The only writer of a log.
+
+Theory. A writer thread takes whatever has queued (group commit), seals it, makes it durable with one frame and one
+sync, shows it to followers in order, and then answers. A publisher thread turns durable records into the public log
+within a second. Without threads the same two steps are `step` and `publish_now`: simulation drives those.
+
+The first error of the disk, or of a follower, ends it: nothing is acknowledged any more, every batch is answered
+`unavailable`, and only a new start, which reads what is really there, goes on. Records of the failed group may turn up
+then; nobody was told that they are there, and nobody that they are not.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from affidavit.clock import Clock, ClockStatus
+from affidavit.durable import Disk, Lock, clear_temporary
+from affidavit.errors import AffidavitError, InvalidInput, Unavailable
+from affidavit.ledger.intake import Done, Entry, Intake, batch_entry, own_entry
+from affidavit.ledger.journal import Journal
+from affidavit.ledger.keys import Secrets
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.own import ClockWatch, Host, Own, close_record, gap_records, open_record
+from affidavit.ledger.reader import Reader
+from affidavit.ledger.recovery import Recovered, recover
+from affidavit.ledger.sequencer import Group, Sequencer
+from affidavit.ledger.signer import FileSigner
+from affidavit.limits import (
+    GC_RECORDS_MIN,
+    PUBLISH_EARLY_BYTES,
+    PUBLISH_INTERVAL_S,
+    TILE_WIDTH,
+    UNPUBLISHED_BYTES_MAX,
+)
+from affidavit.record.body import BodySealer
+from affidavit.record.draft import Answer, Batch, Refusal
+from affidavit.record.frame import Stored
+from affidavit.record.read import Record
+from affidavit.record.tags import Tagger
+from affidavit.tlog.checkpoint import Checkpoint
+
+_log = logging.getLogger(__name__)
+_bodies = msgspec.json.Decoder(dict)
+_STREAM_BYTES = 16
+_CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
+Follower = Callable[[Sequence[Record]], None]
+
+
+class Ledger:
+    """One log, open for writing. A `Sink`. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        layout: Layout,
+        host: Host,
+        secrets: Secrets,
+        journal: Journal,
+        found: Recovered,
+        lock: Lock,
+    ) -> None:
+        """For `open`, `recover` and `create_log`: the journal and what was found must belong together."""
+        self._disk = disk
+        self._layout = layout
+        self._host = host
+        self._secrets = secrets
+        self._journal = journal
+        self._publisher = found.publisher
+        self._process_lock = lock
+        self._watch = ClockWatch(host)
+        self._sequencer = Sequencer(
+            found.standing,
+            BodySealer(secrets.body_keys[-1]),
+            Tagger(secrets.tag_key),
+            host.randomness(_STREAM_BYTES).hex(),
+            host.boot,
+            host.randomness,
+        )
+        self._intake = Intake()
+        # `_changed` guards everything below, and is notified when something is published or the ledger has failed.
+        self._changed = threading.Condition()
+        self._recent = found.recent
+        self._base = found.base
+        self._size = found.standing.size
+        self._state_index = found.standing.state
+        self._unpublished_bytes = sum(len(raw) + len(slot) for raw, slot in found.recent)
+        self._failure: AffidavitError | None = None
+        self._followers: list[tuple[Follower, frozenset[str]]] = []
+        self._publishing = threading.Lock()
+        self._publish_soon = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        disk: Disk,
+        clock: Clock,
+        secrets: Secrets,
+        origin: str,
+        boot: str,
+        randomness: Callable[[int], bytes],
+        clock_status: Callable[[], ClockStatus],
+    ) -> Ledger:
+        """The log in `root`, recovered and running.
+
+        Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
+        where it must not be written to; then nothing was changed.
+        """
+        ledger = cls.recover(root, disk, Host(clock, boot, randomness, clock_status), secrets, origin)
+        ledger.start()
+        return ledger
+
+    @classmethod
+    def recover(cls, root: Path, disk: Disk, host: Host, secrets: Secrets, origin: str) -> Ledger:
+        """As `open`, without threads: `step` and `publish_now` do their work when they are called."""
+        if secrets.origin != origin:
+            raise InvalidInput(
+                "secrets.origin",
+                f"The keys are those of the log {secrets.origin!r}, not of {origin!r}.",
+                "Use the secrets that were made with this log.",
+            )
+        layout = Layout(root)
+        if not disk.exists(layout.journal):
+            raise InvalidInput("log.none", f"{root} holds no log.", "Make one with `affidavit init`.")
+        lock = disk.lock(layout.lock)
+        try:
+            found = recover(disk, layout, FileSigner(secrets.signer), secrets.body_keys_by_id)
+            for temporary in (layout.publishing, layout.rotating):
+                clear_temporary(disk, temporary)
+            journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
+            ledger = cls(disk, layout, host, secrets, journal, found, lock)
+            ledger._begin(found)
+        except BaseException:
+            lock.release()
+            raise
+        return ledger
+
+    @property
+    def size(self) -> int:
+        """How many records are durable."""
+        return self._size
+
+    @property
+    def state_index(self) -> int:
+        """The index after the last durable record that changed state."""
+        return self._state_index
+
+    @property
+    def published(self) -> Checkpoint:
+        """The newest checkpoint that is signed and durable."""
+        return self._publisher.published
+
+    @property
+    def failure(self) -> AffidavitError | None:
+        """Why the ledger stopped acknowledging, or None while it runs."""
+        return self._failure
+
+    def start(self) -> None:
+        """Start the writer and the publisher."""
+        for name, run in (("ledger writer", self._write_on), ("ledger publisher", self._publish_on)):
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def submit(self, batch: Batch, done: Done) -> None:
+        """Queue `batch`; `done` tells, from the writer's thread. After `close` it tells at once, from the caller's."""
+        if not self._intake.put(batch_entry(batch, done)):
+            done(_CLOSED)
+
+    def append(self, batch: Batch) -> Answer:
+        """`submit`, and wait for the answer. Not for the writer's own thread, such as in `done` or a follower."""
+        answers: list[Answer] = []
+        answered = threading.Event()
+
+        def done(answer: Answer) -> None:
+            answers.append(answer)
+            answered.set()
+
+        self.submit(batch, done)
+        self._wait(answered)
+        return answers[0]
+
+    def flush(self) -> None:
+        """Wait until everything submitted so far was answered. Raises `Unavailable` where the ledger has stopped."""
+        answered = threading.Event()
+        if self._intake.put(Entry(lambda _, __, ___: Answer(()), lambda _: answered.set())):
+            self._wait(answered)
+        self._raise_failure()
+
+    def follow(self, callback: Follower, kinds: frozenset[str]) -> int:
+        """Show `callback` every record of these kinds from now on, durable ones, in order, before `done` is called.
+
+        It runs on the writer's thread, must not block, and ends the ledger if it raises: what followers know would no
+        longer be what the log says. Gives the index of the first record that it is shown; read earlier ones first,
+        or call this before anything is submitted.
+        """
+        with self._changed:
+            self._followers = [*self._followers, (callback, kinds)]
+            return self._size
+
+    def reader(self) -> Reader:
+        """A reader of all that is durable. One for each thread."""
+        return Reader(self._disk, self._layout, self._secrets.body_keys_by_id, self)
+
+    def recent(self) -> tuple[int, int, Callable[[int], Stored | None]]:
+        """For readers: from which index on records are held in memory, the size, and how to get one."""
+        return self._base, self._size, self._recent_at
+
+    def step(self) -> int:
+        """Make durable and answer what has queued. Gives how many entries that were. Only without threads."""
+        entries = self._intake.take_now()
+        if entries:
+            self._commit(entries)
+        return len(entries)
+
+    def tick(self) -> None:
+        """Queue a `clock` record where one is due."""
+        own = self._watch.due()
+        if own is not None:
+            self._intake.put(own_entry(own, _ignore))
+
+    def publish_now(self) -> Checkpoint:
+        """Publish all that is durable now. Raises `Unavailable` or `Corruption`, and then the ledger has stopped."""
+        with self._publishing:
+            self._raise_failure()
+            with self._changed:
+                base, records, weight = self._base, self._recent[:], self._unpublished_bytes
+            try:
+                checkpoint = self._publisher.publish(base, records)
+            except Exception as error:
+                self._fail(error)
+                self._raise_failure()
+                raise
+            with self._changed:
+                new_base = checkpoint.size // TILE_WIDTH * TILE_WIDTH
+                del self._recent[: new_base - self._base]
+                self._base = new_base
+                self._unpublished_bytes -= weight
+                self._changed.notify_all()
+            return checkpoint
+
+    def close(self, reason: str) -> None:
+        """Record the end, publish, and let go of the log. Raises where that could not be done; it is let go anyway."""
+        answered = threading.Event()
+        if not self._intake.put(_closing_entry(reason, answered.set)):
+            return
+        try:
+            self._wait(answered)
+            self.publish_now()
+        finally:
+            self._stopping.set()
+            self._publish_soon.set()
+            for thread in self._threads:
+                thread.join()
+            self._journal.close()
+            self._process_lock.release()
+
+    def _begin(self, found: Recovered) -> None:
+        """Record this start, and before it what the last one left open."""
+        standing = found.standing
+        now_ns = self._host.clock.now_ns()
+        own: list[Own] = []
+        if standing.last_kind != "log.close":
+            detail = "The writer stopped without closing the log."
+            own += gap_records(list(standing.streams), standing.last_at, now_ns, detail)
+        elif standing.open_streams():
+            detail = "The log was closed while sessions were open."
+            own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
+        self.write_own([*own, open_record(self._secrets), self._watch.start()])
+
+    def write_own(self, records: Sequence[Own]) -> None:
+        """Make records of the ledger itself durable, all in one frame. Before `start` only."""
+        entries = [own_entry(own, _ignore) for own in records]
+        self._commit(entries)
+        self._raise_failure()
+
+    def _write_on(self) -> None:
+        """The writer's thread: until the last entry. After a failure it goes on answering, with refusals."""
+        last = False
+        while not last:
+            entries = self._intake.take()
+            self._commit(entries)
+            last = entries[-1].last
+
+    def _publish_on(self) -> None:
+        """The publisher's thread: at least every `PUBLISH_INTERVAL_S` while there is something new."""
+        while not self._stopping.is_set() and self._failure is None:
+            self._publish_soon.wait(PUBLISH_INTERVAL_S)
+            self._publish_soon.clear()
+            with suppress(AffidavitError):  # it is kept in `failure`, and every answer says so
+                self.tick()
+                if self._size != self.published.size and not self._stopping.is_set():
+                    self.publish_now()
+
+    def _commit(self, entries: Sequence[Entry]) -> None:
+        """One group commit: seal, make durable, show, answer."""
+        try:
+            self._await_room()
+            self._raise_failure()
+            answers = self._make_durable(entries)
+        except Exception as error:
+            self._fail(error)
+            answers = [Answer((), Refusal("unavailable", f"The log cannot write: {self._failure}"))] * len(entries)
+        for entry, answer in zip(entries, answers, strict=True):
+            try:
+                entry.done(answer)
+            except Exception:  # one producer's mistake must not keep the others from their answers
+                _log.exception("a producer's callback failed")
+
+    def _make_durable(self, entries: Sequence[Entry]) -> list[Answer]:
+        now_ns = self._host.clock.now_ns()
+        group = Group(self._size)
+        # The cyclic collector would walk the group's many values again and again while they are made; none is cyclic.
+        pause = gc.isenabled() and sum([entry.records for entry in entries]) >= GC_RECORDS_MIN
+        if pause:
+            gc.disable()
+        try:
+            answers = [entry.seal(self._sequencer, now_ns, group) for entry in entries]
+            if group.stored:
+                written = self._journal.append(group.first, group.stored)
+                self._note_durable(group, written)
+        finally:
+            if pause:
+                gc.enable()
+        return answers
+
+    def _note_durable(self, group: Group, written: int) -> None:
+        with self._changed:
+            self._recent += group.stored
+            self._size = group.first + len(group.stored)
+            self._state_index = self._sequencer.standing.state
+            self._unpublished_bytes += written
+            followers = self._followers
+        if self._unpublished_bytes > PUBLISH_EARLY_BYTES:
+            self._publish_soon.set()
+        for callback, kinds in followers:
+            shown = [
+                Record(group.first + at, group.stored[at][0], header, _content(group.bodies[at]))
+                for at, header in enumerate(group.headers)
+                if header.kind in kinds
+            ]
+            if shown:
+                callback(shown)
+
+    def _await_room(self) -> None:
+        """Bound the memory of what is not published yet: wait for the publisher, or without threads do its work."""
+        if self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX:
+            return
+        if not self._threads:
+            self.publish_now()
+            return
+        self._publish_soon.set()
+        with self._changed:
+            self._changed.wait_for(lambda: self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX or self._failure)
+
+    def _recent_at(self, index: int) -> Stored | None:
+        with self._changed:
+            return self._recent[index - self._base] if self._base <= index < self._size else None
+
+    def _wait(self, answered: threading.Event) -> None:
+        if self._threads:
+            answered.wait()
+        while not answered.is_set() and self.step():
+            pass
+
+    def _fail(self, error: Exception) -> None:
+        """Stop for good. The first cause is kept."""
+        with self._changed:
+            if self._failure is None:
+                _log.error("the ledger stops: %s", error, exc_info=not isinstance(error, AffidavitError))
+                self._failure = (
+                    error
+                    if isinstance(error, AffidavitError)
+                    else Unavailable(
+                        "ledger.defect", f"The ledger met what it cannot handle: {error!r}.", "Restart it."
+                    )
+                )
+            self._changed.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise Unavailable("ledger.stopped", f"The ledger has stopped: {self._failure}", "Start it again.")
+
+
+def _closing_entry(reason: str, answered: Callable[[], None]) -> Entry:
+    def seal(sequencer: Sequencer, now_ns: int, group: Group) -> Answer:
+        own = close_record(reason, len(sequencer.standing.open_streams()))
+        return Answer((sequencer.seal_own(own, now_ns, group),))
+
+    return Entry(seal, lambda _: answered(), last=True)
+
+
+def _content(body: bytes | None) -> dict[str, object] | None:
+    return None if body is None else _bodies.decode(body)
+
+
+def _ignore(_: Answer) -> None:
+    """For records of the ledger itself: a failure is kept in `failure`."""

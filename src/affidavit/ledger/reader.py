@@ -1,0 +1,192 @@
+"""Reads records by index: from memory what is not published yet, else from the published bundles.
+
+What is read is checked as far as one file can be: entries against their level-0 tile, bodies against the digest in
+their header. Whether the tile belongs to a signed checkpoint is the business of `verify`; a reader trusts the disk
+for that. A reader keeps a few bundles; use one for each thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from affidavit.durable import Disk
+from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.ledger.journal import Scan
+from affidavit.ledger.layout import Layout
+from affidavit.limits import (
+    BODY_BUNDLE_BYTES_MAX,
+    BUNDLE_BYTES_MAX,
+    BUNDLES_CACHED_MAX,
+    NOTE_BYTES_MAX,
+    READ_TRIES_MAX,
+    TILE_BYTES_MAX,
+    TILE_WIDTH,
+)
+from affidavit.record.body import BodyKey, Erased, Unreadable, open_slot
+from affidavit.record.frame import Stored, decode_bundle
+from affidavit.record.header import Header
+from affidavit.record.read import Record
+from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
+from affidavit.tlog.hashing import leaf_hash
+from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.tiles import decode_entries, tile_path
+
+_headers = msgspec.json.Decoder(Header)
+_bodies = msgspec.json.Decoder(dict)
+
+
+class Recent(Protocol):
+    """Where the records are that stand in no full bundle yet."""
+
+    def recent(self) -> tuple[int, int, Callable[[int], Stored | None]]:
+        """The first index held, the size of the log, and how to get one; None for one that is held no more."""
+
+
+class Reader:
+    """Random and sequential access to one log. Not safe to share between threads."""
+
+    def __init__(self, disk: Disk, layout: Layout, body_keys: Mapping[bytes, BodyKey], recent: Recent) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._body_keys = body_keys
+        self._recent = recent
+        self._bundles: OrderedDict[int, list[Stored]] = OrderedDict()
+
+    @classmethod
+    def of_folder(cls, root: Path, disk: Disk, body_keys: Mapping[bytes, BodyKey], key: VerifierKey) -> Reader:
+        """A reader of a log that somebody else may be writing: what was durable when this was called.
+
+        Takes no lock and changes nothing. Raises `InvalidInput` where there is no log, `Corruption` where its
+        checkpoint is not one by `key`.
+        """
+        layout = Layout(root)
+        return cls(disk, layout, body_keys, _FolderTail(disk, layout, key))
+
+    @property
+    def size(self) -> int:
+        """How many records can be read now."""
+        return self._recent.recent()[1]
+
+    def record(self, index: int) -> Record:
+        """The record at `index`.
+
+        Raises `InvalidInput` beyond the log, `Corruption` where the stored bytes are not what was written.
+        """
+        raw, slot = self.stored(index)
+        try:
+            header = _headers.decode(raw)
+        except msgspec.DecodeError as error:
+            raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None
+        return Record(index, raw, header, self._body(index, header, slot))
+
+    def records(self, start: int, stop: int, step: int = 1) -> Iterator[Record]:
+        """The records at `range(start, stop, step)`; a step of -1 reads newest first."""
+        return map(self.record, range(start, stop, step))
+
+    def stored(self, index: int) -> Stored:
+        """The exact bytes of a record: header and body slot. Raises as `record`."""
+        base, size, held = self._recent.recent()
+        if not 0 <= index < size:
+            raise InvalidInput("log.index", f"The log has no record {index}: it holds {size}, numbered from 0.")
+        if index >= base:
+            found = held(index)
+            if found is not None:
+                return found
+            # It was published just now, and its bundle is full: else it would be held.
+        number, at = divmod(index, TILE_WIDTH)
+        return self._bundle(number)[at]
+
+    def _bundle(self, number: int) -> list[Stored]:
+        bundle = self._bundles.get(number)
+        if bundle is None:
+            bundle = self._bundles[number] = self._load(number)
+            if len(self._bundles) > BUNDLES_CACHED_MAX:
+                self._bundles.popitem(last=False)
+        else:
+            self._bundles.move_to_end(number)
+        return bundle
+
+    def _load(self, number: int) -> list[Stored]:
+        entries_path, slots_path = self._layout.entries(number), self._layout.slots(number)
+        try:
+            entries = decode_entries(self._read(entries_path, BUNDLE_BYTES_MAX), TILE_WIDTH)
+        except VerificationError as error:
+            raise Corruption("log.bundle", f"{entries_path}: {error}") from None
+        tile = self._layout.log / tile_path(0, number)
+        if b"".join(map(leaf_hash, entries)) != self._read(tile, TILE_BYTES_MAX):
+            raise Corruption("log.bundle", f"{entries_path} holds entries that do not hash to {tile}.")
+        try:
+            slots = decode_bundle(self._read(slots_path, BODY_BUNDLE_BYTES_MAX), TILE_WIDTH)
+        except Corruption as error:
+            raise Corruption(error.code, f"{slots_path}: {error.message}") from None
+        return list(zip(entries, slots, strict=True))
+
+    def _read(self, path: Path, limit: int) -> bytes:
+        data = self._disk.read(path, limit)
+        if data is None:
+            raise Corruption("log.file", f"{path} is gone.", "Put it back from a copy.")
+        return data
+
+    def _body(self, index: int, header: Header, slot: bytes) -> dict[str, object] | Erased | Unreadable | None:
+        if header.body is None:
+            if slot:
+                raise Corruption("log.body", f"Record {index} has no body, but something stands in its place.")
+            return None
+        try:
+            opened = open_slot(slot, header.body, self._body_keys)
+        except (VerificationError, Corruption) as error:
+            raise Corruption("log.body", f"The body of record {index} is not what was written: {error}") from None
+        if not isinstance(opened, bytes):
+            return opened
+        try:
+            return _bodies.decode(opened)
+        except msgspec.DecodeError as error:
+            raise Corruption("log.body", f"The body of record {index} cannot be read: {error}") from None
+
+
+class _FolderTail:
+    """What stood in the journal beyond the last full bundle when this was made."""
+
+    def __init__(self, disk: Disk, layout: Layout, key: VerifierKey) -> None:
+        published = _published(disk, layout, key)
+        self._base = published.size // TILE_WIDTH * TILE_WIDTH
+        self._tail: list[Stored] = []
+        for tried in range(1, READ_TRIES_MAX + 1):
+            try:
+                self._tail = self._read_tail(disk, layout, published.origin)
+                break
+            except Corruption:
+                # The writer may have been between two writes: a frame seen half, a segment seen before its name.
+                if tried == READ_TRIES_MAX:
+                    raise
+        if self._base + len(self._tail) < published.size:
+            raise Corruption("log.ahead", "The published checkpoint speaks of more records than the journal holds.")
+
+    def recent(self) -> tuple[int, int, Callable[[int], Stored | None]]:
+        return self._base, self._base + len(self._tail), self._at
+
+    def _at(self, index: int) -> Stored | None:
+        return self._tail[index - self._base]
+
+    def _read_tail(self, disk: Disk, layout: Layout, origin: str) -> list[Stored]:
+        tail: list[Stored] = []
+        for frame in Scan(disk, layout.journal, origin, start=self._base):
+            tail += frame.records[max(0, self._base - frame.first) :]
+        return tail
+
+
+def _published(disk: Disk, layout: Layout, key: VerifierKey) -> Checkpoint:
+    note = disk.read(layout.checkpoint, NOTE_BYTES_MAX)
+    if note is None:
+        raise InvalidInput("log.none", f"{layout.root} holds no published log.", "Give the folder that `init` made.")
+    try:
+        return open_checkpoint(note, key, key.name)
+    except VerificationError as error:
+        raise Corruption(
+            "log.checkpoint", f"{layout.checkpoint} is not a checkpoint by this log's key: {error}"
+        ) from None
