@@ -97,7 +97,9 @@ class Planner:
 
     def _new(self, statement: Statement) -> Plan:
         uses = tuple(replace(t, schema=self._schema(t.schema, t.name)) for t in statement.tables[:TABLES_MAX])
-        action = statement.action if statement.parsed else "admin"
+        # A fact that had to be cut could hide what a policy asks for: then it counts as the most sensitive.
+        whole = max(len(uses), len(statement.columns), len(statement.functions)) <= _FACT_ITEMS_MAX
+        action = statement.action if statement.parsed and whole else "admin"
         names = tuple(sorted({f"{t.schema}.{t.name}" for t in uses}))
         columns = tuple(self._column(c) for c in statement.columns[:COLUMNS_MAX])
         facts: dict[str, str | bool | tuple[str, ...]] = {

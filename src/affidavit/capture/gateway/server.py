@@ -324,12 +324,15 @@ class Gateway:
     # what records say of a connection
 
     def _facts(self, channel: Channel, asked: StartupMessage) -> dict[str, str | bool]:
-        return {
+        facts: dict[str, str | bool] = {
             "application": asked.get("application_name")[:200],
-            "client_address": channel.peer().rpartition(":")[0],
             "database": self._target.database,
             "tls": channel.tls() is not None,
         }
+        address = channel.peer().rpartition(":")[0].partition("%")[0]
+        if address:  # none on a local socket: a policy that asks for one then errs, which is a deny
+            facts["client_address"] = address
+        return facts
 
     def _about(
         self, channel: Channel, identity: str, handle: str, credential: str, asked: StartupMessage

@@ -104,6 +104,7 @@ class Session:
         self._copying: Expected | None = None  # a COPY FROM STDIN whose first answer is due
         self._to_upstream: list[bytes] = []
         self.client_slow = False
+        self._left_upstream = False
         self.outstanding = 0  # groups of drafts that are not answered yet
         self.accesses = 0
         self.received_bytes = self.sent_bytes = 0
@@ -545,11 +546,16 @@ class Session:
 
     def cut(self) -> None:
         """Close the upstream now. What was under way ends as unknown."""
-        if not self.upstream.channel.lost:
-            self.upstream.channel.write(frontend.TERMINATE)
-        self.upstream.channel.close()
+        self._leave_upstream()
         self.answers.lost()
         self.finish()
+
+    def _leave_upstream(self) -> None:
+        if not self._left_upstream:
+            self._left_upstream = True
+            if not self.upstream.channel.lost:
+                self.upstream.channel.write(frontend.TERMINATE)
+            self.upstream.channel.close()
 
     def finish(self) -> None:
         """Close both sides once everything is answered and recorded."""
@@ -560,9 +566,7 @@ class Session:
             if self.outstanding:
                 return
         self.closed = True
-        if not self.upstream.channel.lost:
-            self.upstream.channel.write(frontend.TERMINATE)
-            self.upstream.channel.close()
+        self._leave_upstream()
         self.client.close()
         self._ended(self)
 
