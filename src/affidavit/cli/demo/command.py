@@ -94,11 +94,13 @@ def _play(stage: Stage, root: Path, server: ThrowawayPostgres, site: Site, token
 def _verify(stage: Stage, site: Site) -> None:
     stage.chapter("Is the log whole?")
     stage.command("you", "verify data --key data/secrets/log.vkey")
-    # What the checkpoint covers: up to a second may pass until the last records are in it.
     verdict = _verdict(site, site.folder, 0)
     for check in verdict["checks"]:
         style = ALLOWED if check["status"] == "passed" else ""
-        stage.result(f"{check['status']:<14} {check['name']}", style)
+        stage.result(f"{check['status'].replace('_', ' '):<14} {check['name']}", style)
+    scope = verdict["scope"]
+    stage.result(f"It holds: {scope['size']} records up to {scope['last_record_at']}.", ALLOWED)
+    stage.note(f"What this cannot show: {scope['cannot_show'][0]}")
 
 
 def _tamper(stage: Stage, root: Path, site: Site, index: int) -> None:
