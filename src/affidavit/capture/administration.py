@@ -161,7 +161,7 @@ class Administration:
         approved = self._approvals(proposal)
         if actor.identity not in {approver for _, approver in approved}:
             approved.append((await self._approval(proposal, actor, reason), actor.identity))
-        return await self._apply_approved(proposal, approved)
+        return await self._apply_approved(proposal, approved, actor)
 
     async def _approval(self, proposal: Record, actor: Actor, reason: str) -> int:
         """Record the approval; its index. Raises `Denied` once a refusal of it is recorded."""
@@ -188,8 +188,11 @@ class Administration:
             return index
         raise _busy(self._live.index)
 
-    async def _apply_approved(self, proposal: Record, approved: Sequence[tuple[int, str]]) -> Result:
-        """The change that the approvals allow, or the proposal as it waits for more."""
+    async def _apply_approved(self, proposal: Record, approved: Sequence[tuple[int, str]], approver: Actor) -> Result:
+        """The change that the approvals allow, or the proposal as it waits for more.
+
+        The change is the proposer's; what brought it in is the login of the last approver.
+        """
         said, ops = proposal.content, decode_ops(proposal.content["objects"])
         wish = Wish({}, said["reason"], said.get("ticket", ""), tuple(said.get("claimed", ())))
         last = approved[-1][0]
@@ -200,7 +203,7 @@ class Administration:
             decided = self._decide(state, ops, proposal.header.actor or "", approvers)
             if not decided.authorization.allowed:
                 return Result("approval", last, None, state.index, ())
-            content = _content(wish, decided, said["via"], approved)
+            content = _content(wish, decided, approver.via(), approved)
             root = state.preview(ops).root
             index = await self._seal(self._draft("change", decided, content, root=root, ref=proposal.index))
             if index is not None:

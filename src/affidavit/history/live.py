@@ -27,7 +27,6 @@ from affidavit.state.deciding import Decider
 from affidavit.state.fold import State, Version
 from affidavit.state.settings import Effective, resolve
 
-
 #: The kinds of records that the live state has to be shown.
 FOLLOWED_KINDS = STATE_KINDS | {"context"}
 
@@ -61,6 +60,8 @@ class Live:
         self._views: OrderedDict[tuple[str, str], ContextView] = OrderedDict()
         self._recorded: dict[tuple[str, str], tuple[int, str]] = {}
         self._progress = Progress(state.index, "The live state")
+        #: The state index: the index after the last change that was applied. For reading only.
+        self.index: int = state.index
 
     @classmethod
     def load(cls, reader: Records) -> Live:
@@ -71,11 +72,6 @@ class Live:
         """
         return cls(state_at(reader, reader.size))
 
-    @property
-    def index(self) -> int:
-        """The state index: the index after the last change that was applied."""
-        return self._progress.value
-
     def applied(self, records: Sequence[Record]) -> None:
         """Fold durable records of `FOLLOWED_KINDS`, in order. Called by the ledger's writer thread only."""
         with self._lock:
@@ -84,9 +80,9 @@ class Live:
                     apply_record(self._state, record)
                 elif record.header.kind == "context":
                     self._learn(record)
-            index = self._state.index
-        if index != self._progress.value:
-            self._progress.advance(index)
+            self.index = self._state.index
+        if self.index != self._progress.value:
+            self._progress.advance(self.index)
 
     def context(self, actor: str, system: str) -> ContextView:
         """What decisions about `actor` on `system` rest on now. Cached for each state index."""
@@ -96,18 +92,10 @@ class Live:
         with self._lock:
             return self._build(actor, system)
 
-    def identity_of_handle(self, handle: str) -> str | None:
+    def identity_by_handle(self, handle: str) -> str | None:
         """The identity id whose profile has this handle, or None."""
         with self._lock:
             return self._state.identity_of_handle(handle)
-
-    def credentials_of(self, identity: str, type_: str) -> list[str]:
-        """The names of an identity's credentials of a type (`token` or `uid`), as `token-…`, the newest first."""
-        with self._lock:
-            held = [self._state.get(name) for name in self._state.credentials_of(identity)]
-        found = [version for version in held if version is not None and version.value["type"] == type_]
-        found.sort(key=lambda version: version.version, reverse=True)
-        return [version.name.removeprefix("credential/") for version in found]
 
     def resolve(self, name: str) -> str:
         """The identity id that `name` (a handle, or an id) names. Raises `InvalidInput` where nobody has it."""
@@ -146,9 +134,10 @@ class Live:
     def tokens_of(self, identity: str) -> list[str]:
         """The names (`token-…`) of an identity's token credentials, the newest first."""
         with self._lock:
-            held = [(self._state.get(name), name) for name in self._state.credentials_of(identity)]
-        tokens = [(v.version, n) for v, n in held if v is not None and v.value.get("type") == "token"]
-        return [name.removeprefix("credential/") for _, name in sorted(tokens, reverse=True)]
+            held = [self._state.get(name) for name in self._state.credentials_of(identity)]
+        tokens = [version for version in held if version is not None and version.value["type"] == "token"]
+        tokens.sort(key=lambda version: version.version, reverse=True)
+        return [version.name.removeprefix("credential/") for version in tokens]
 
     def preview(self, ops: Sequence[Op]) -> State:
         """The state as it would be after `ops`, for its root. Raises what applying them would raise."""

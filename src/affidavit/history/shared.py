@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
-from affidavit.history.asof import Records
+import msgspec
+
+from affidavit.errors import Corruption
 from affidavit.record.header import Header
 from affidavit.record.read import Record
 
+_headers = msgspec.json.Decoder(Header)
+
+
+class OneThread(Protocol):
+    """A reader for one thread at a time: `ledger.Reader`."""
+
+    @property
+    def size(self) -> int:
+        """How many records can be read now."""
+
+    def record(self, index: int) -> Record:
+        """The record at `index`, its body checked against its header."""
+
+    def stored(self, index: int) -> tuple[bytes, bytes]:
+        """The exact bytes of a record: header and body slot."""
+
 
 class SharedRecords:
-    """`Records` over another one that is for one thread at a time."""
+    """`Records` over a reader, for any thread."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, reader: OneThread) -> None:
+        self._reader = reader
         self._lock = threading.Lock()
 
     @property
     def size(self) -> int:
         """The count of records that can be read now."""
-        return self._records.size
+        return self._reader.size
 
     def record(self, index: int) -> Record:
         """The record at `index`, its body checked against its header."""
         with self._lock:
-            return self._records.record(index)
+            return self._reader.record(index)
 
     def header(self, index: int) -> Header:
         """The header of the record at `index`, without its body."""
         with self._lock:
-            return self._records.header(index)
+            raw, _ = self._reader.stored(index)
+        try:
+            return _headers.decode(raw)
+        except msgspec.DecodeError as error:
+            raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None
