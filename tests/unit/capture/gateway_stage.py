@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from affidavit.wire.sql.understand import Understanding
-
 from affidavit.capture.gateway.enforced import Catalogue
 from affidavit.capture.gateway.planning import Planner
 from affidavit.capture.gateway.recording import Recorder
@@ -20,6 +18,7 @@ from affidavit.record.draft import Answer, Draft, Receipt, Refusal
 from affidavit.state.deciding import Authorization, Determining
 from affidavit.wire.postgres import codes
 from affidavit.wire.postgres.framing import Framer
+from affidavit.wire.sql.understand import Understanding
 
 
 class Clock:

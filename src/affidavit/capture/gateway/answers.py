@@ -216,7 +216,9 @@ class Answers:
         if unit is not None:
             fields = notices.decode_fields(payload)
             unit.result.sqlstate = notices.field(fields, notices.SQLSTATE)
-            unit.result.message = notices.field(fields, notices.MESSAGE)
+            if unit.result.capture.statement == "full" and not unit.plan.statement.credential:
+                # The server's words may quote a value.
+                unit.result.message = notices.field(fields, notices.MESSAGE)
             self.finish(unit, "error", end)
         for rest in expected.units:
             if not rest.finished:

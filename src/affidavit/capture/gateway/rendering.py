@@ -21,7 +21,7 @@ from affidavit.limits import (
 )
 from affidavit.state.settings import Effective
 from affidavit.wire.postgres.values import parameter_text
-from affidavit.wire.sql.masking import mask_credentials
+from affidavit.wire.sql.masking import mask_literals
 
 _CAPTURED_BYTES_MAX = 16_384
 _MESSAGE_CHARS_MAX = 500
@@ -120,12 +120,9 @@ class Renderer:
         elif capture.statement == "normalized":
             self._text(part, statement.normalized)
         else:
-            text, masked = mask_credentials(statement.text)
-            if statement.credential and not masked:
-                text, masked = statement.normalized, True
-            if masked:
+            if statement.credential:
                 part["masked"] = True
-            self._text(part, text)
+            self._text(part, mask_literals(statement.text) if statement.credential else statement.text)
         if parameters is not None and parameters.values:
             self._parameters(part, capture, parameters, statement.credential)
         return part
@@ -213,8 +210,8 @@ class Result:
             part["tag"] = self.tag[:100]
         if self.sqlstate:
             part["sqlstate"] = self.sqlstate
-            if self.message and self.capture.statement == "full":
-                part["message"] = mask_credentials(self.message)[0][:_MESSAGE_CHARS_MAX]
+            if self.message:
+                part["message"] = self.message[:_MESSAGE_CHARS_MAX]
         if self.capture.result != "off":
             part["rows"] = self.rows
             part["bytes"] = self.byte_count
