@@ -15,47 +15,53 @@ import affidavit
 from affidavit.cli.output import print_error
 from affidavit.errors import AffidavitError, InvalidInput
 
-#: Command name, module, and what of it is the command. Modules are imported when their command runs.
+#: Command name, and where its function or group is. A module is imported when its command runs, or for the help.
 COMMANDS = (
-    ("try", "affidavit.cli.try_", "try_"),
-    ("init", "affidavit.cli.init", "init"),
-    ("up", "affidavit.cli.up", "up"),
-    ("demo", "affidavit.cli.demo.command", "demo"),
-    ("ready", "affidavit.cli.ready", "ready"),
-    ("apply", "affidavit.cli.apply", "apply"),
-    ("grant", "affidavit.cli.grant", "grant"),
-    ("approve", "affidavit.cli.approve", "approve"),
-    ("settings", "affidavit.cli.settings", "settings"),
-    ("token", "affidavit.cli.token", "token"),
-    ("timeline", "affidavit.cli.timeline", "timeline"),
-    ("show", "affidavit.cli.show", "show"),
-    ("explain", "affidavit.cli.explain", "explain"),
-    ("session", "affidavit.cli.session", "session"),
-    ("state", "affidavit.cli.state", "state"),
-    ("verify", "affidavit.cli.verify", "verify"),
-    ("export", "affidavit.cli.export", "export"),
+    ("try", "affidavit.cli.try_:try_"),
+    ("init", "affidavit.cli.init:init"),
+    ("up", "affidavit.cli.up:up"),
+    ("demo", "affidavit.cli.demo.command:demo"),
+    ("ready", "affidavit.cli.ready:ready"),
+    ("apply", "affidavit.cli.apply:apply"),
+    ("grant", "affidavit.cli.grant:grant"),
+    ("approve", "affidavit.cli.approve:approve"),
+    ("settings", "affidavit.cli.settings:settings"),
+    ("token", "affidavit.cli.token:token"),
+    ("timeline", "affidavit.cli.timeline:timeline"),
+    ("show", "affidavit.cli.show:show"),
+    ("explain", "affidavit.cli.explain:explain"),
+    ("session", "affidavit.cli.session:session"),
+    ("state", "affidavit.cli.state:state"),
+    ("verify", "affidavit.cli.verify:verify"),
+    ("export", "affidavit.cli.export:export"),
 )
+_HELP = ("--help", "-h")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-def make_app() -> App:
-    """The command line. Commands whose room is not installed are left out."""
+def make_app(*, whole: bool = False) -> App:
+    """The command line. Commands whose room is not installed are left out.
+
+    `whole` imports every command at once, so that the list of commands says what each does.
+    """
     app = App(
         name="affidavit",
         help="An audit log that can testify: who did what, under which permissions and settings, provably.",
         version=affidavit.__version__,
         result_action="return_value",
     )
-    for name, module, attribute in COMMANDS:
+    for name, path in COMMANDS:
+        module, _, attribute = path.partition(":")
         if _exists(module):
-            app.command(getattr(importlib.import_module(module), attribute), name=name)
+            app.command(getattr(importlib.import_module(module), attribute) if whole else path, name=name)
     return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status."""
     try:
-        status = make_app()(list(arguments), exit_on_error=False, print_error=False)
+        app = make_app(whole=not arguments or arguments[0] in _HELP)
+        status = app(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return print_error(InvalidInput("cli.usage", f"{error}".strip(), "See `affidavit --help`."))
     except AffidavitError as error:

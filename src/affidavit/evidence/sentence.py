@@ -58,6 +58,8 @@ def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
     what = what_words(record, names)
     said = f"At {moment_words(record.header.time.at, bound_ns)}, {f'{who} {what}' if who else what}"
     because = because_words(record.content)
+    if because and record.header.kind == "proposal" and record.header.outcome is None:
+        because = f"which nobody may do alone: {because}"
     if because:
         said += f", {because}"
     if isinstance(record.body, Erased):
@@ -70,6 +72,8 @@ def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
 def verdict_words(record: Record) -> str:
     """Decision and outcome in words that do not need colour: `allowed, ok`, `denied`, or empty."""
     header = record.header
+    if header.kind == "proposal" and header.outcome is None:
+        return "waits for approval"
     decision = {"allow": "allowed", "deny": "denied"}.get(header.decision or "", "")
     outcome = {"ok": "ok", "error": "error", "none": "did not run", "unknown": "outcome unknown"}.get(
         header.outcome or "", ""
