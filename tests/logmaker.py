@@ -178,6 +178,10 @@ class Paper:
     def _decider(self, actor: str) -> Decider:
         return Decider(build_context(self.state, actor, SYSTEM), self.state)
 
+    def _settings(self, actor: str) -> list[dict[str, Any]]:
+        settings: list[dict[str, Any]] = build_context(self.state, actor, SYSTEM)["settings"]
+        return settings
+
     def context(self, actor: str = BOB) -> int:
         """A context record as the state gives it now."""
         content = build_context(self.state, actor, SYSTEM)
@@ -187,7 +191,13 @@ class Paper:
         """A login that policy allows."""
         block = self._decider(actor).decide((Request("login", "System", SYSTEM),), {}, self.now_ns).block()
         assert block["decision"] == "allow", block
-        content = {"actor": who(actor), "client": CLIENT, "authorization": block, "upstream": {}, "settings": []}
+        content = {
+            "actor": who(actor),
+            "client": CLIENT,
+            "authorization": block,
+            "upstream": {},
+            "settings": self._settings(actor),
+        }
         fields = {"action": "login", "decision": "allow", "outcome": "ok", "decided": self.state.index}
         return self.add("session.open", GATEWAY, content, actor=actor, system=SYSTEM, **fields)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.limits import VERIFY_UNDER_WAY_S
+from affidavit.record.moment import NS, parse_moment
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
 
@@ -38,6 +40,24 @@ def asked_of(context: dict[str, Any]) -> Asked:
 def check_capture(line: Line, asked: Asked, notes: Notebook) -> None:
     """An access, an intent or an outcome whose body was read."""
     notes.looked(Duty.CAPTURE)
+    for message in _differences(line, asked):
+        notes.fail(Duty.CAPTURE, "capture.settings", line.where, f"Record {line.index} {message}.", line.index)
+
+
+def check_either(line: Line, asked: Asked, before: Asked, notes: Notebook) -> Asked:
+    """As `check_capture`, for a statement that may have begun under earlier settings. Returns those that it keeps."""
+    kept = before if _differences(line, asked) and not _differences(line, before) else asked
+    check_capture(line, kept, notes)
+    return kept
+
+
+def under_way(line: Line, since: str) -> bool:
+    """Whether a statement could have begun before the change that was sealed at `since`: it is decided again when its
+    record finds a newer state, but it has been captured as the settings were when it began."""
+    return parse_moment(line.header.time.at) - parse_moment(since) < VERIFY_UNDER_WAY_S * NS
+
+
+def _differences(line: Line, asked: Asked) -> list[str]:
     content = line.content or {}
     action, result = content.get("action"), content.get("result")
     found: list[str] = []
@@ -46,8 +66,7 @@ def check_capture(line: Line, asked: Asked, notes: Notebook) -> None:
         found += _guarantee(line, asked)
     if isinstance(result, dict):
         found += _result(line, result, asked)
-    for message in found:
-        notes.fail(Duty.CAPTURE, "capture.settings", line.where, f"Record {line.index} {message}.", line.index)
+    return found
 
 
 def _action(action: dict[str, Any], asked: Asked) -> Iterator[str]:
@@ -63,10 +82,11 @@ def _guarantee(line: Line, asked: Asked) -> Iterator[str]:
     header = line.header
     wanted = asked.read if header.action in ("read", "session") else asked.write
     got = header.guarantee or ""
+    if header.kind == "access" and (header.decision != "allow" or header.outcome in ("error", "none")):
+        return  # it had no effect that a record could have gone before
     if _STRENGTH.get(got, -1) < _STRENGTH.get(wanted, 2):
         yield f"was recorded under the guarantee {got or 'none'!r}, the settings ask {wanted!r}"
-    # A denied access had no effect that could go before its record.
-    if header.kind == "access" and got == "before_action" and header.decision == "allow":
+    if header.kind == "access" and got == "before_action":
         yield "says before_action, but no intent went before it"
 
 

@@ -77,7 +77,9 @@ class Changes:
     def _approvers(self, line: Line) -> tuple[str, ...]:
         """The identities whose approvals the change counts, each proved; a finding for each that is not."""
         content = line.content or {}
-        listed = content.get("approvals")
+        listed = content.get("approvals", [])
+        if not isinstance(listed, list):
+            self._fail(line, "change.approval", f"The approvals of the change {line.index} are no list.")
         approvers: list[str] = []
         proposal = None if line.header.ref is None else self._proposals.get(line.header.ref)
         if line.header.ref is not None and proposal is None:

@@ -8,7 +8,7 @@ from affidavit.limits import VERIFY_STATES_MAX
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.state.fold import State
 from affidavit.verify.agreement import check_agreement
-from affidavit.verify.capture import Asked, check_capture
+from affidavit.verify.capture import Asked, check_capture, check_either, under_way
 from affidavit.verify.changes import Changes
 from affidavit.verify.decisions import Decisions
 from affidavit.verify.duties import Duty, Notebook
@@ -61,6 +61,7 @@ class Content:
             self._folding.skip_unread(line)
             return
         self._folding.apply(line, ops)
+        self._decisions.changed_at = line.header.log.at
         self._states[self._folding.state.index] = self._folding.state.copy()
         if len(self._states) > VERIFY_STATES_MAX:
             self._states.popitem(last=False)
@@ -76,9 +77,13 @@ class Content:
         if view is None:
             self._notes.skip(Duty.CAPTURE, unknown or "the context that it needs does not hold or was not read")
             return
-        check_capture(line, view.asked, self._notes)
+        asked = view.asked
+        if view.before is not None and under_way(line, view.since):
+            asked = check_either(line, view.asked, view.before, self._notes)
+        else:
+            check_capture(line, asked, self._notes)
         if line.header.kind == "access.intent":
-            self._intents[line.index] = view.asked
+            self._intents[line.index] = asked
 
     def _take_outcome(self, line: Line) -> None:
         asked = None if line.header.ref is None else self._intents.pop(line.header.ref, None)

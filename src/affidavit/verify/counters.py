@@ -38,6 +38,8 @@ class Counters:
         self._last_at[stream] = line.index
         if line.header.kind == "log.gap":
             self._take_gap(line)
+        elif line.header.kind == "log.open":  # each start begins without streams
+            self._end(set(self._next) - {stream})
 
     def _check_jump(self, line: Line, wanted: int) -> None:
         stream, seq = line.header.source.stream, line.header.source.seq
@@ -58,10 +60,7 @@ class Counters:
         if line.content is None:
             self._unread_gap_at = line.index
             return
-        for stream in gap_streams(line.content):
-            self._dead.add(stream)
-            self._next.pop(stream, None)
-            self._last_at.pop(stream, None)
+        self._end(set(gap_streams(line.content)))
         missing = line.content.get("missing")
         if isinstance(missing, dict):
             named, first, last = missing.get("stream"), missing.get("first"), missing.get("last")
@@ -69,6 +68,12 @@ class Counters:
                 self._missing[named] = (first, last)
             else:
                 self._fail(line, "counter.gap", f"The log.gap {line.index} does not say what is missing.")
+
+    def _end(self, streams: set[str]) -> None:
+        self._dead |= streams
+        for stream in streams:
+            self._next.pop(stream, None)
+            self._last_at.pop(stream, None)
 
     def _fail(self, line: Line, code: str, message: str) -> None:
         self._notes.fail(Duty.COUNTERS, code, line.where, message, line.index)

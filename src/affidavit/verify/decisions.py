@@ -32,13 +32,17 @@ class View:
     state: int
     digest: str
     decider: Decider
+    settings: list[dict[str, Any]]
     asked: Asked
+    before: Asked | None  # what was asked under the view that this one replaced
+    since: str  # when the change that replaced it was sealed
 
 
 class Decisions:
     """Takes `context` lines and lines with an authorization in order."""
 
     def __init__(self, notes: Notebook) -> None:
+        self.changed_at = ""  # when the last change was sealed
         self.recorded: dict[int, str] = {}  # digest by context record
         self._notes = notes
         self._views: OrderedDict[tuple[str, str], View] = OrderedDict()
@@ -95,6 +99,7 @@ class Decisions:
             if request not in requests:
                 message = f"Record {line.index} touches {request.id}, but {request.action} on it was not decided."
                 self._fail(line, Duty.DECISIONS, "decision.requests", message)
+        self._compare_parts(line, content, facts, view)
         try:
             again = view.decider.decide(requests, facts, parse_moment(line.header.time.at)).block()
         except AffidavitError as error:
@@ -110,6 +115,18 @@ class Decisions:
             message = f"The decision of record {line.index} for {line.header.actor}, made again, differs in {differs}."
             self._fail(line, Duty.DECISIONS, "decision.differs", message)
 
+    def _compare_parts(self, line: Line, content: dict[str, Any], facts: dict[str, Fact], view: View) -> None:
+        """What the record shows must be what was decided on, and what was in force."""
+        action = content.get("action")
+        for name in ("verb", "parsed"):
+            said = action.get(name) if isinstance(action, dict) else None
+            if name in facts and isinstance(action, dict) and facts[name] != said:
+                message = f"Record {line.index} was decided on {name} {facts[name]!r}, but says {said!r}."
+                self._fail(line, Duty.DECISIONS, "decision.facts", message)
+        if line.header.kind == "session.open" and content.get("settings") != view.settings:
+            message = f"Session {line.index} says other settings than those in force for {line.header.actor}."
+            self._fail(line, Duty.DECISIONS, "decision.settings", message)
+
     def _view(self, line: Line, state: State) -> View | None:
         actor, system = line.header.actor, line.header.system
         if actor is None or system is None or line.header.decided is None:
@@ -124,7 +141,12 @@ class Decisions:
         if view is not None and view.digest == digest:
             view.state = state.index
             return view
-        view = View(state.index, digest, Decider(content, state), asked_of(content))
+        view = View(
+            state.index, digest, Decider(content, state), content["settings"], asked_of(content), None, self.changed_at
+        )
+        earlier = self._views.get((actor, system))
+        if earlier is not None:
+            view.before = earlier.asked
         self._views[actor, system] = view
         self._views.move_to_end((actor, system))
         if len(self._views) > VERIFY_DECIDERS_MAX:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from affidavit.record.kinds import DECIDED_KINDS, STATE_KINDS
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
@@ -11,15 +13,17 @@ GENESIS_KINDS = ("log.open", "clock", "change")
 
 
 class Order:
-    """Takes every line in order. `state` is the state index after the lines taken so far.
+    """Takes every line in order. `state` is the state index after the lines taken so far. `keys` are the texts of the
+    keys that the verifier trusts.
 
     After a hole (an entry that could not be read) the state index is known again only as far as headers say it.
     """
 
-    def __init__(self, origin: str, notes: Notebook) -> None:
+    def __init__(self, origin: str, keys: Collection[str], notes: Notebook) -> None:
         self.state = 0
         self.last_at = ""
         self._origin = origin
+        self._keys = keys
         self._notes = notes
         self._ids = SeenIds()
         self._state_known = True
@@ -83,6 +87,11 @@ class Order:
             wanted = "genesis" if index == 0 else "start"
             if content.get("reason") != wanted:
                 self._genesis(line, "genesis.open", f"Record {index} opens the log for another reason than {wanted}.")
+            if content.get("key") not in self._keys:
+                message = (
+                    f"Record {index} opens the log under the key {str(content.get('key'))[:100]!r}, not the given one."
+                )
+                self._genesis(line, "genesis.key", message)
             if content.get("origin") != self._origin:
                 self._genesis(line, "genesis.origin", f"Record {index} opens the log {content.get('origin')!r}.")
         if index and header.kind == "log.open" and self._last_kind not in ("log.close", "log.gap", ""):

@@ -168,6 +168,7 @@ class References:
             case "session.close" if header.session is not None:
                 self._close(line, session)
                 self.sessions.pop(header.session, None)
+                self.intents = {at: one for at, one in self.intents.items() if one.session != header.session}
             case "context":
                 self._contexts[index] = (header.actor, header.system)
             case "access" | "access.intent":
@@ -183,6 +184,11 @@ class References:
                 self._take_clock(line)
             case "log.gap":
                 self._take_gap(line)
+            case "log.open":  # each start begins without streams
+                known = {one.stream for one in self.sessions.values()} | {one.stream for one in self.intents.values()}
+                self._end((known | set(self._stream_boot) | set(self._without_clock)) - {stream})
+            case "transaction":
+                self._check_transaction(line)
             case _:
                 pass
 
@@ -193,6 +199,16 @@ class References:
                 f"Session {line.header.session} closes with {said} accesses; the log holds {session.accesses} of it."
             )
             self._fail(line, "reference.accesses", message)
+
+    def _check_transaction(self, line: Line) -> None:
+        """Its body lists accesses of its own session: each an access or an intent after the session's beginning."""
+        listed = None if line.content is None else line.content.get("accesses")
+        for at in listed if isinstance(listed, list) else []:
+            since = line.header.session if line.header.session is not None else line.index
+            inside = isinstance(at, int) and since < at < line.index
+            if not inside or self.kind_at(at) not in ("access", "access.intent", None):
+                message = f"The transaction {line.index} lists {str(at)[:20]}, which is no access of its session."
+                self._fail(line, "reference.transaction", message)
 
     def _take_clock(self, line: Line) -> None:
         boot = None if line.content is None else line.content.get("boot")
@@ -210,7 +226,10 @@ class References:
                 self._notes.remark(Duty.REFERENCES, reason)
             self._gap_unread = True
             return
-        dead = set(gap_streams(line.content))
+        self._end(set(gap_streams(line.content)))
+
+    def _end(self, dead: set[str]) -> None:
+        """Streams have ended, and with them their sessions and intents."""
         self.sessions = {at: one for at, one in self.sessions.items() if one.stream not in dead}
         self.intents = {at: one for at, one in self.intents.items() if one.stream not in dead}
         for stream in dead:

@@ -13,7 +13,7 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
     the guarantee `after` an earlier one), and exactly the kinds that change state carry a root.
  9. References point back to records of the right kind, actor and system; sessions are open when they are named, are
     closed once and with the count of their accesses; an intent has at most one outcome; the clock is the last of its
-    boot.
+    boot. Sessions and intents end with their stream: at a log.gap that names it, and at each start.
 10. Each source's counter is dense from 0, except where a log.gap says what is missing; ended streams stay ended.
 11. Each body that a header names has a slot; no other slot is there; a body is a stub only where an erase record says
     so.
@@ -24,7 +24,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
 15. Each change, proposal and approval, decided again, comes out the same; changes are allowed; actors are proved by a
     credential of theirs, approvals by records of other identities over the same objects.
 16. Each context is what the state at `decided` gives for its actor and system.
-17. Each decision, made again under that state at its time, has the same result, reasons and errors.
+17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
+    every table that the record names, and its facts are those of the record.
 18. What was captured is what the settings in the context ask.
 
 Absent on purpose: parsing statements again (the verdict says so), judging clocks against time evidence (no time proofs
@@ -113,7 +114,7 @@ class _Verification:
         self._tree = TreeWalk(archive.log, checkpoint, self._kept.sizes, notes)
         self._bodies = BodyStore(archive.bodies, body_keys, only == "all", notes)
         self._journal = JournalWalk(archive.journal, checkpoint.origin, checkpoint.size, notes)
-        self._order = Order(checkpoint.origin, notes)
+        self._order = Order(checkpoint.origin, [key.to_text() for key in keys], notes)
         self._references = References(notes)
         self._counters = Counters(notes)
         self._content = Content(notes) if only == "all" else None

@@ -19,6 +19,7 @@ from logmaker import (
     DESK,
     GATEWAY,
     LEDGER,
+    ORIGIN,
     PATIENTS,
     SIGNER,
     Afternoon,
@@ -412,7 +413,7 @@ def test_a_hole_that_a_gap_accounts_for_and_the_sessions_that_it_ends(tmp_path: 
     paper.change([paper.put("group/others", {"description": ""})])
     assert set() == codes(tmp_path / "accounted", paper.records)
     paper.add("log.gap", LEDGER, {**body, "cause": "crash", "streams": [DESK]})
-    paper.add("log.open", LEDGER, {"reason": "start", "origin": "log.example/clinic", "key": ""})
+    paper.add("log.open", LEDGER, {"reason": "start", "origin": ORIGIN, "key": SIGNER.verifier.to_text()})
     assert set() == codes(tmp_path / "crashed", paper.records)
     index = paper.change([paper.put("group/more", {"description": ""})])
     assert {("counter.dead", index), ("counter.hole", index)} == codes(tmp_path / "dead", paper.records)
@@ -438,3 +439,24 @@ def test_decisions_under_the_guarantee_after_are_made_again_under_the_state_they
     got = codes(tmp_path, with_lag)
     # It follows; only the guarantee is weaker than the settings ask.
     assert {("capture.settings", len(with_lag) - 1)} == got
+
+
+def test_a_start_ends_the_sessions_of_the_run_before(tmp_path: Path) -> None:
+    paper = Paper()
+    paper.records = list(afternoon(2).paper.records)
+    session = 6
+    assert "session.open" == paper.records[session].header.kind
+    open_again = replace(
+        paper.records[0],
+        header=with_fields(
+            paper.records[0].header,
+            id=paper.records[12].header.id,
+            log=paper.records[11].header.log,
+            source=Source("0e" * 16, 0),
+        ),
+    )
+    started = with_content(open_again, lambda content: content.update(reason="start"))
+    later = replace(paper.records[12], header=with_fields(paper.records[12].header, id=paper.records[13].header.id))
+    got = codes(tmp_path, [*paper.records[:12], started, later])
+    assert ("genesis.open", 12) in got  # nothing stopped before this start
+    assert ("counter.dead", 13) in got
