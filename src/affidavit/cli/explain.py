@@ -37,8 +37,8 @@ def _rules(answer: dict[str, Any]) -> None:
         say(f"  asked: {request['action']} on {request['type']} {request['id']}")
     for rule in answer["rules"]:
         put = "" if rule["version"] is None else f" (put by record {rule['version']})"
-        say(f"  rule {rule['name']}{put}", "allow" if answer["decision"] == "allow" else "deny")
-        text = rule["text"] or json.dumps(rule["value"], ensure_ascii=False, sort_keys=True)
+        say(f"  rule {rule['shown']}{put}", "allow" if answer["decision"] == "allow" else "deny")
+        text = rule["text"] if rule["text"] is not None else _grant_text(rule["value"] or {})
         for line in text.strip().splitlines():
             say(f"    {line}")
         if not rule["agrees"]:
@@ -50,11 +50,20 @@ def _rules(answer: dict[str, Any]) -> None:
         say(f"  could not be evaluated: {error['policy']}: {error['message']}", "deny")
     if not answer["errors"]:
         say("  No rule was skipped because of an error.")
+    decided = {rule["name"] for rule in answer["rules"]}
     for grant in answer["grants"]:
-        counted = "counted" if grant["counted"] else "did not count at that moment"
-        value = grant["value"] or {}
-        span = f"{value.get('start') or 'ever'} to {value.get('end') or 'no end'}"
-        say(f"  {grant['name']}: {counted}; {span}; {value.get('reason', '')} {value.get('ticket', '')}".rstrip())
+        if grant["name"] not in decided:
+            counted = "counted too" if grant["counted"] else "did not count at that moment"
+            say(f"  {grant['shown']} (put by record {grant['version']}): {counted}")
+            say(f"    {_grant_text(grant['value'] or {})}")
+
+
+def _grant_text(value: dict[str, Any]) -> str:
+    """A grant as a person says it."""
+    resource = value.get("resource", {})
+    text = f"{', '.join(value.get('actions', ()))} on {resource.get('type', '')} {resource.get('id', '')}"
+    text += f", from {value.get('start') or 'ever'} until {value.get('end') or 'taken away'}"
+    return text + "".join(f"; {value[member]}" for member in ("reason", "ticket") if value.get(member))
 
 
 def _facts(answer: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from affidavit.errors import AffidavitError, InvalidInput
-from affidavit.evidence.sentence import Names, because_words, sentence
+from affidavit.evidence.sentence import Names, because_words, named, sentence
 from affidavit.evidence.wording import duration_words
 from affidavit.history.asof import Records, changes_before, state_at
 from affidavit.limits import EXPLAIN_LOOK_BACK_MAX
@@ -53,19 +53,19 @@ class Explainer:
         system = record.header.system or LOG_SYSTEM
         context = self._context(record, state, system)
         last = self._last_change(record, context, system)
-        rules = [_rule(item, state) for item in _unique(authorization["determining"])]
+        rules = [_rule(item, state, self.names) for item in _unique(authorization["determining"])]
         observed = _only_observed(authorization, rules)
         said = sentence(record, self.names, self.bound_of(record.header)).rstrip(".")
+        if last is not None:
+            said += last["words"]
         if observed:
             said += f" ({ONLY_OBSERVED})"
-        if last is not None:
-            said += f"; {last['words']}"
         return {
             "index": index,
             "kind": record.header.kind,
             "sentence": f"{said}.",
             "decision": authorization["decision"],
-            "because": because_words(record.content),
+            "because": because_words(record.content, self.names),
             "only_observed": observed,
             "requests": authorization["requests"],
             "facts": authorization["facts"],
@@ -117,6 +117,7 @@ class Explainer:
             found.append(
                 {
                     "name": item["name"],
+                    "shown": named(item["name"], self.names),
                     "version": item["version"],
                     "value": None if version is None else version.value,
                     "counted": (item["start"] is None or item["start"] <= at)
@@ -127,6 +128,7 @@ class Explainer:
 
     def _last_change(self, record: Record, context: Mapping[str, Any], system: str) -> dict[str, Any] | None:
         """The last change before the decision that bears on this actor on this system; None where none does."""
+        determining = {item["policy"] for item in record.content["authorization"]["determining"]}
         bears = _bearing(record.header.actor or "", system, [item["group"] for item in context["groups"]])
         for at in reversed(changes_before(self.records, record.header.decided or 0)):
             change = self.records.record(at)
@@ -142,7 +144,9 @@ class Explainer:
                 "sentence": what,
                 "objects": touched,
                 "before_ns": str(before_ns),
-                "words": f"the last change that bears on it is record {at}, {duration_words(before_ns)} before",
+                "words": f", {duration_words(before_ns)} after record {at} put that in force"
+                if determining.intersection(touched)
+                else f"; the last change that bears on it is record {at}, {duration_words(before_ns)} before",
             }
         return None
 
@@ -258,13 +262,14 @@ def _unique(determining: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted({(item["policy"], item["digest"]) for item in determining})
 
 
-def _rule(item: tuple[str, str], state: State) -> dict[str, Any]:
+def _rule(item: tuple[str, str], state: State, names: Names) -> dict[str, Any]:
     """A determining rule with its text as of the decision, and whether that is the text whose digest was recorded."""
     name, digest = item
     version = state.get(name) if digest else None
     value = None if version is None else version.value
     return {
         "name": name,
+        "shown": named(name, names),
         "text": _BUILT_IN.get(name, "") if not digest else (value or {}).get("text"),
         "value": value,
         "version": None if version is None else version.version,

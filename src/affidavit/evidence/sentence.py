@@ -18,6 +18,13 @@ Names = Callable[[str], str]
 
 _ACCESS_KINDS = frozenset({"access", "access.intent"})
 _STATEMENT_CHARS = 200
+_DONE = {"give": "gave", "take": "took", "add": "added", "change": "changed", "delete": "deleted"}
+_WISHED = {verb: f"to {verb}" for verb in _DONE}
+_TRANSACTION_ENDS = {
+    "ok": "committed a transaction",
+    "none": "had a transaction rolled back",
+    "unknown": "had a transaction whose end is not known",
+}
 _SESSION_ENDS = {
     "client": "the client ended it",
     "server": "Affidavit stopped",
@@ -46,7 +53,8 @@ def headline(record: Record, names: Names) -> Headline:
     if header.kind in _ACCESS_KINDS:
         below = one_line(_part(record.content, "action").get("statement", ""))
     elif header.kind in STATE_KINDS or header.kind == "proposal":
-        below = one_line(objects_words(record.content.get("objects", ()), names, most=6))
+        ops = record.content.get("objects", ())
+        below = one_line(objects_words(ops, names, most=8)) if len(ops) > 1 else ""
     elif header.kind == "presented":
         below = one_line(" ".join(map(str, record.content.get("text", ()))))
     return Headline(who, what_words(record, names), verdict_words(record), below)
@@ -57,7 +65,7 @@ def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
     who = _who(record, names)
     what = what_words(record, names)
     said = f"At {moment_words(record.header.time.at, bound_ns)}, {f'{who} {what}' if who else what}"
-    because = because_words(record.content)
+    because = because_words(record.content, names)
     if because and record.header.kind == "proposal" and record.header.outcome is None:
         because = f"which nobody may do alone: {because}"
     if because:
@@ -74,6 +82,8 @@ def verdict_words(record: Record) -> str:
     header = record.header
     if header.kind == "proposal" and header.outcome is None:
         return "waits for approval"
+    if header.kind in ("session.close", "transaction"):
+        return ""
     decision = {"allow": "allowed", "deny": "denied"}.get(header.decision or "", "")
     outcome = {"ok": "ok", "error": "error", "none": "did not run", "unknown": "outcome unknown"}.get(
         header.outcome or "", ""
@@ -83,11 +93,11 @@ def verdict_words(record: Record) -> str:
     return ", ".join(filter(None, (decision, outcome)))
 
 
-def because_words(content: Mapping[str, Any]) -> str:
-    """`allowed by grant/u-…/g-1`, `denied because no rule allows it`, or empty where nothing was decided."""
+def because_words(content: Mapping[str, Any], names: Names) -> str:
+    """`allowed by grant/ana/g-1`, `denied because no rule allows it`, or empty where nothing was decided."""
     authorization = _part(content, "authorization")
     decision = authorization.get("decision")
-    rules = sorted({str(item.get("policy")) for item in _mappings(authorization.get("determining"))})
+    rules = sorted({named(str(item.get("policy")), names) for item in _mappings(authorization.get("determining"))})
     errors = authorization.get("errors")
     if decision == "allow":
         return f"allowed by {list_words(rules)}" if rules else "allowed"
@@ -116,11 +126,11 @@ def what_words(record: Record, names: Names) -> str:
         reason = _SESSION_ENDS.get(str(content.get("reason")), str(content.get("reason", "")))
         return f"ended session {header.session}{system}" + (f": {reason}" if reason else "")
     if header.kind == "access.outcome":
-        return f"has the outcome of record {header.ref}: {_result_words(_part(content, 'result')) or header.outcome}"
+        return f"had the answer to record {header.ref}: {_result_words(_part(content, 'result')) or header.outcome}"
     if header.kind == "transaction":
-        return f"had a transaction{system} {content.get('end', header.outcome)}"
+        return f"{_TRANSACTION_ENDS.get(str(header.outcome), 'ended a transaction')}{system}"
     if header.kind == "context":
-        return f"is decided under a new context{system}"
+        return f"has a new context{system}"
     if header.kind == "presented":
         return f"was shown a {content.get('how', 'text')}{system}"
     if header.kind == "approval":
@@ -130,12 +140,34 @@ def what_words(record: Record, names: Names) -> str:
 
 
 def objects_words(ops: Sequence[Any], names: Names, most: int = 3) -> str:
-    """What a change does to its objects: `+ grant/ana/g-1`, `- policy/observe-all`."""
+    """What a change does to its objects, briefly: `+ grant/ana/g-1`, `- policy/observe-all`."""
     said = []
     for op in _mappings(ops):
         sign = "-" if op.get("op") == "delete" else "+" if op.get("based") is None else "~"
         said.append(f"{sign} {named(str(op.get('name')), names)}")
     return list_words(said, most)
+
+
+def changes_words(ops: Sequence[Any], names: Names, verbs: Mapping[str, str] = _DONE) -> str:
+    """What a change does, in words: `gave ana read on clinic until …`, `added a and b; deleted c`."""
+    found = _mappings(ops)
+    if len(found) == 1 and str(found[0].get("name")).startswith("grant/"):
+        return _grant_words(found[0], names, verbs)
+    grouped: dict[str, list[str]] = {}
+    for op in found:
+        verb = "delete" if op.get("op") == "delete" else "add" if op.get("based") is None else "change"
+        grouped.setdefault(verb, []).append(named(str(op.get("name")), names))
+    return "; ".join(f"{verbs[verb]} {list_words(items)}" for verb, items in grouped.items())
+
+
+def _grant_words(op: Mapping[str, Any], names: Names, verbs: Mapping[str, str]) -> str:
+    whom = names(str(op["name"]).split("/")[1])
+    value = _part(op, "value")
+    if op.get("op") == "delete" or not value:
+        return f"{verbs['take']} {named(str(op['name']), names)} away"
+    actions, resource = list_words([str(item) for item in value.get("actions", ())]), _part(value, "resource")
+    end = f"until {value['end'][:10]} {value['end'][11:19]} UTC" if value.get("end") else "without an end"
+    return f"{verbs['give']} {whom} {actions} on {resource.get('id')} {end}"
 
 
 def named(name: str, names: Names) -> str:
@@ -179,17 +211,17 @@ def _result_words(result: Mapping[str, Any]) -> str:
 
 def _change_words(record: Record, names: Names) -> str:
     header, content = record.header, record.content
-    objects = objects_words(content.get("objects", ()), names)
+    ops = content.get("objects", ())
     if header.kind == "lapse":
-        return f"what had expired lapsed: {objects}"
+        return f"what had expired lapsed: {objects_words(ops, names)}"
     if header.kind == "drift":
-        return f"{header.system} was found to enforce something else than before: {objects}"
+        return f"{header.system} was found to enforce something else than before: {objects_words(ops, names)}"
     if header.kind == "proposal":
-        verb = "was refused the change" if header.outcome == "none" else "proposed"
+        verb = "was not allowed" if header.outcome == "none" else "proposed"
+        said = f"{verb} {changes_words(ops, names, _WISHED)}{_reason_words(content)}"
     else:
-        verb = "changed"
-    approvers = [names(str(a.get("approver"))) for a in _mappings(content.get("approvals"))]
-    said = f"{verb} {objects}{_reason_words(content)}"
+        said = f"{changes_words(ops, names)}{_reason_words(content)}"
+    approvers = [names(str(item.get("approver"))) for item in _mappings(content.get("approvals"))]
     if approvers:
         said += f", approved by {list_words(approvers)}"
     if content.get("claimed"):
@@ -213,6 +245,8 @@ def _log_words(record: Record) -> str:
 
 def _who(record: Record, names: Names) -> str:
     actor = record.header.actor
+    if record.header.kind in ("lapse", "drift"):
+        return ""
     if actor is not None:
         return names(actor)
     # A login that failed before anybody was known: what the client typed is a claim, and said to be one.
