@@ -4,8 +4,6 @@ A module cannot import what the go command vendors, so the two packages are copi
 module of their own that `gochecker/go.mod` points to. Tests that use it skip where there is no such toolchain.
 """
 
-
-
 from __future__ import annotations
 
 import atexit

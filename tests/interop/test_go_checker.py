@@ -1,7 +1,5 @@
 """The Go project's note and tlog packages accept the logs that we write, and refuse what was tampered with."""
 
-
-
 from __future__ import annotations
 
 import base64

@@ -17,7 +17,7 @@ from psycopg import errors, sql
 
 from affidavit.cli.demo.cast import AMARA, ANA, BEN, EVERYBODY, MARA, THEO
 from affidavit.cli.demo.site import Site
-from affidavit.cli.demo.stage import ALLOWED, CHANGED, DENIED, Stage
+from affidavit.cli.demo.stage import ALLOWED, CHANGED, DENIED, QUIET, Stage
 from affidavit.errors import VerificationError
 
 PATIENT = 17
@@ -56,6 +56,10 @@ class Play:
 
     def _analysts(self, ana: psycopg.Connection[Any], ben: psycopg.Connection[Any]) -> None:
         self._stage.chapter("Two analysts at work")
+        shown = self._site.records("kind:presented actor:ana")[0]
+        self._stage.note(f"What Ana's client was told at login (record {shown['index']}):")
+        for line in shown["body"]["text"]:
+            self._stage.result(line, QUIET)
         self._ask(ana, ANA.handle, "SELECT reason, visits FROM visits_by_reason ORDER BY visits DESC")
         prepared = "SELECT test, round(avg(value), 2) FROM lab_results WHERE patient_id = %s GROUP BY test"
         for patient in (PATIENT, 23):

@@ -48,7 +48,7 @@ def demo(*, folder: Path = DEFAULT_FOLDER, keep: bool = False) -> int:
             _keep(stage, site, tokens)
         site.stop()
     if not keep:
-        stage.note(f"All of it took {time.monotonic() - started:.0f} seconds.")
+        stage.note(f"All of it took {time.monotonic() - started:.0f} seconds. Exit status 0.")
     return 0
 
 
@@ -63,13 +63,12 @@ def _set_up(stage: Stage, root: Path, server: ThrowawayPostgres, clinic: Clinic,
     write_declaration(root / "declared")
     stage.command("you", 'apply declared/ --reason "first people and rules"')
     applied = site.run("apply", str(root / "declared"), "--reason", "first people and rules", "--yes", "--json").json()
-    stage.result(f"record {applied['index']}: {len(EVERYBODY)} people, two groups, four rules, settings", CHANGED)
-    tokens = make_tokens(site)
-    stage.command("you", "token create …    (one for each of them)")
+    stage.result(f"record {applied['change']}: {len(EVERYBODY)} people, two groups, four rules, settings", CHANGED)
     stage.command("you", "up")
     site.start()
     stage.result(f"clients connect to 127.0.0.1:{site.gateway_port} instead of the database")
-    return tokens
+    stage.command("you", "token create …    (one for each of them)")
+    return make_tokens(site)
 
 
 def _play(stage: Stage, root: Path, server: ThrowawayPostgres, site: Site, tokens: dict[str, str]) -> None:

@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
 from affidavit.cli.demo.site import Site
-from affidavit.cli.demo.stage import QUIET, Stage
+from affidavit.cli.demo.stage import Facts, Stage
 from affidavit.errors import VerificationError
 from affidavit.evidence.wording import bound_words, duration_words
 from affidavit.record.moment import parse_moment
@@ -23,49 +21,53 @@ _PREFIX = re.compile(r"^(\S+ \S+ UTC) \[(\d+)\] (\S+)@(\S+) (LOG|DETAIL|ERROR): 
 
 def ask(stage: Stage, site: Site, postgres_log: Path, access: int, change: int) -> None:
     """Print the question about the access and both answers. Raises VerificationError where one of them is missing."""
-    record = _one(site, access)
+    record, granted = _one(site, access), _one(site, change)
+    said = site.run("explain", str(access), "--json").json()
     at = str(record["header"]["time"]["at"])
     stage.chapter(f"What happened at {_clock_time(at)}?")
     stage.columns(
         ("PostgreSQL's own log", _postgres_says(postgres_log, at)),
-        ("Affidavit", _affidavit_says(site, record, _one(site, change))),
+        ("Affidavit", _affidavit_says(said, record, granted, _names(site), _bound(site, record["header"]))),
     )
-    said = site.run("explain", str(access), "--json").json()
     again = said["again"]
     if not again["same"]:
         raise VerificationError("demo.again", f"Deciding record {access} again gives {again['decision']}.")
-    stage.note(
-        f"Decided again from the log alone: {again['decision']}, the same. `affidavit explain {access}` has it all."
-    )
+    stage.note(f"Decided again from the log alone: {again['decision']}, as then. More: affidavit explain {access}")
 
 
-def _affidavit_says(site: Site, record: Mapping[str, Any], change: Mapping[str, Any]) -> Text:
-    body, header = record["body"], record["header"]
-    said = site.run("explain", str(record["index"]), "--json").json()
-    names = _names(site)
+def _affidavit_says(
+    said: Mapping[str, Any],
+    record: Mapping[str, Any],
+    change: Mapping[str, Any],
+    names: Mapping[str, str],
+    bound_ns: int | None,
+) -> Facts:
+    body, header, index = record["body"], record["header"], record["index"]
     result, action = body["result"], body["action"]
     subjects = body.get("data_subjects", {}).get("values", ())
-    parameters = ", ".join(str(item["value"]) for item in action.get("parameters", ()))
-    approvers = ", ".join(names.get(a["approver"], a["approver"]) for a in change["body"]["approvals"])
+    approvers = ", ".join(_named(names, approval["approver"]) for approval in change["body"]["approvals"])
     before_ns = parse_moment(header["time"]["at"]) - parse_moment(change["header"]["time"]["at"])
-    rows = [
-        ("who", f"{body['actor']['name']} ({body['actor']['kind']}), {header['actor']}"),
-        ("proved by", f"{body['actor']['authenticated']['how']}, session {header['session']}"),
+    return [
+        ("who", f"{_named(names, header['actor'])}, {body['actor']['kind']}, logged in as {body['actor']['name']}"),
+        ("proved by", f"personal token ({body['actor']['authenticated']['how']}), session {header['session']}"),
         ("ran", f"{action['statement']}"),
-        ("with", f"$1 = {parameters}"),
+        ("with", ", ".join(f"${n} = {p['value']}" for n, p in enumerate(action.get("parameters", ()), 1))),
         ("came back", f"{result['rows']} row, {result['bytes']} bytes, in {int(result['duration_ns']) / 1e6:.1f} ms"),
-        ("whose data", ", ".join(f"{s['table']}.{s['column']} = {s['value']}" for s in subjects) or "not declared"),
-        ("decision", f"{said['decision']}, under state {said['state']} and context {header['context']}"),
+        ("whose data", ", ".join(f"{s['table']}.{s['column']} = {s['value']}" for s in subjects)),
+        ("decision", f"{said['decision']}, on state {said['state']}, in context {header['context']}"),
         *(("by the rule", _rule_text(rule, names)) for rule in said["rules"]),
         ("because", f"“{change['body']['reason']}” ({change['body']['ticket']})"),
-        ("asked by", names.get(change["header"]["actor"], change["header"]["actor"])),
-        ("approved by", approvers),
-        ("that was", f"record {change['index']}, {duration_words(before_ns)} before"),
-        *(("setting", line) for line in _settings(said)),
-        ("when", f"{header['time']['at']} {bound_words(_bound(site, header))}"),
-        ("where", f"record {record['index']} of the log"),
+        ("asked by", _named(names, change["header"]["actor"])),
+        ("approved by", f"{approvers}, by record {change['body']['approvals'][0]['approval']}"),
+        ("changed", f"{duration_words(before_ns)} before, by record {change['index']}"),
+        ("settings", _settings(said)),
+        ("when", f"{header['time']['at']} {bound_words(bound_ns)}"),
+        ("unaltered", f"record {index}, under a signed checkpoint; see below"),
     ]
-    return _aligned(rows)
+
+
+def _named(names: Mapping[str, str], identity: str) -> str:
+    return names.get(identity, identity)
 
 
 def _rule_text(rule: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -78,33 +80,38 @@ def _rule_text(rule: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return " ".join(str(rule["text"]).split())
 
 
-def _settings(said: Mapping[str, Any]) -> list[str]:
+def _settings(said: Mapping[str, Any]) -> str:
     chosen = [s for s in said["settings"] if s["name"] in _SHOWN_SETTINGS]
-    return [f"{s['name']} = {s['value']}   (from: {s['scope']})" for s in chosen]
+    width = max(len(f"{s['name']} = {s['value']}") for s in chosen)
+    return "\n".join(f"{s['name']} = {s['value']}".ljust(width) + f"  from: {s['scope']}" for s in chosen)
 
 
-def _postgres_says(log: Path, at: str) -> Text:
-    """The lines of the server's log about the statement whose record's moment is `at`, the last before and after it."""
+def _postgres_says(log: Path, at: str) -> Facts:
+    """What the server's log says of the statement that ran nearest to the moment `at`."""
     with log.open("rb") as file:
         text = file.read(_LOG_BYTES_MAX).decode("utf-8", "replace")
-    said = Text()
     lines = [match for line in text.splitlines() if (match := _PREFIX.match(line))]
-    about = [n for n, m in enumerate(lines) if "insurance_number" in m[6] and m[5] == "LOG"]
+    about = [n for n, match in enumerate(lines) if "insurance_number" in match[6] and match[5] == "LOG"]
     if not about:
         raise VerificationError("demo.postgres_log", "PostgreSQL's log does not hold the statement.")
     nearest = min(about, key=lambda n: abs(_postgres_ns(lines[n][1]) - parse_moment(at)))
-    for match in lines[nearest : nearest + 2]:
-        if match is lines[nearest] or match[5] == "DETAIL":
-            said.append(f"{match[1]} [{match[2]}]\n", QUIET)
-            said.append(f"{match[3]}@{match[4]} {match[5]}: {match[6]}\n")
-    said.append("\nwho:         ", QUIET)
-    said.append(f"{lines[nearest][3]}, as everybody\n")
-    for name in ("allowed by", "because", "approved by", "settings", "came back"):
-        said.append(f"{name + ':':<13}", QUIET)
-        said.append("not known\n")
-    said.append(f"{'unaltered:':<13}", QUIET)
-    said.append("a text file; nobody can tell\n")
-    return said
+    line = lines[nearest]
+    detail = [match[6] for match in lines[nearest + 1 : nearest + 2] if match[5] == "DETAIL"]
+    return [
+        ("who", f"{line[3]}, as everybody"),
+        ("proved by", "not known"),
+        ("ran", line[6]),
+        ("with", "".join(detail) or "not known"),
+        ("came back", "not known"),
+        ("whose data", "not known"),
+        ("decision", "not known"),
+        ("by the rule", "not known"),
+        ("approved by", "not known"),
+        ("changed", "not known"),
+        ("settings", "not known"),
+        ("when", line[1]),
+        ("unaltered", "a text file: nobody can tell"),
+    ]
 
 
 def _postgres_ns(moment: str) -> int:
@@ -140,13 +147,3 @@ def _clock_time(at: str) -> str:
     """As people ask: `10:14:07 p.m. UTC`."""
     hour, rest = int(at[11:13]), at[13:19]
     return f"{(hour + 11) % 12 + 1}{rest} {'a.m.' if hour < 12 else 'p.m.'} UTC"
-
-
-def _aligned(rows: list[tuple[str, str]]) -> Text:
-    width = max(len(name) for name, _ in rows)
-    text = Text()
-    for name, value in rows:
-        text.append(f"{name:<{width}}  ", QUIET)
-        text.append(value + "\n")
-    text.rstrip()
-    return text

@@ -11,6 +11,7 @@ from typing import Final, TextIO
 
 from rich.box import ROUNDED
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,10 @@ DENIED: Final = "red"
 CHANGED: Final = "yellow"
 QUIET: Final = "dim"
 _PLAIN_COLUMNS = 118  # what a log file or a code block in a document shows without wrapping
+
+
+#: Names and values. A value keeps its line breaks and wraps below itself.
+Facts = Sequence[tuple[str, str]]
 
 
 class Stage:
@@ -52,23 +57,30 @@ class Stage:
         for line in text.splitlines() or [""]:
             self._console.print(Text("       " + line, style))
 
-    def columns(self, left: tuple[str, Text], right: tuple[str, Text]) -> None:
-        """Two panels beside each other: title and text each."""
+    def columns(self, left: tuple[str, Facts], right: tuple[str, Facts]) -> None:
+        """Two panels beside each other, the right one wider: a title and facts each."""
         table = Table.grid(expand=True, padding=(0, 0))
         table.add_column(ratio=2)
         table.add_column(ratio=3)
         panels = [
-            Panel(text, title=Text(title, "bold"), title_align="left", box=ROUNDED, padding=(0, 1), height=None)
-            for title, text in (left, right)
+            Panel(_grid(facts), title=Text(title, "bold"), title_align="left", box=ROUNDED, padding=(0, 1))
+            for title, facts in (left, right)
         ]
         table.add_row(*panels)
         self._console.print(table)
 
-    def facts(self, rows: Sequence[tuple[str, str]]) -> None:
+    def facts(self, facts: Facts) -> None:
         """Names and values, aligned."""
-        width = max(len(name) for name, _ in rows)
-        for name, value in rows:
-            self._console.print(Text.assemble((f"  {name:<{width}}  ", QUIET), value))
+        self._console.print(Padding(_grid(facts), (0, 0, 0, 2)))
 
     def blank(self) -> None:
         self._console.print()
+
+
+def _grid(facts: Facts) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(Text(name, QUIET), Text(value))
+    return grid
