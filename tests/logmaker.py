@@ -280,10 +280,14 @@ class Afternoon:
     closed: int
 
 
-def afternoon(accesses: int = 20, *, grant_patients: bool = True) -> Afternoon:
-    """A small clinic: two administrators, one analyst, a grant that two people make, settings, reads and a write."""
-    paper = Paper()
-    paper.genesis()
+def afternoon(accesses: int = 20, *, grant_patients: bool = True, on: Paper | None = None) -> Afternoon:
+    """A small clinic: two administrators, one analyst, a grant that two people make, settings, reads and a write.
+
+    Played on a new sheet of paper, or `on` one that has its genesis.
+    """
+    paper = on or Paper()
+    if on is None:
+        paper.genesis()
     people = paper.change(
         [
             *_person(paper, CAROL, "carol"),
@@ -318,7 +322,8 @@ def afternoon(accesses: int = 20, *, grant_patients: bool = True) -> Afternoon:
     paper.outcome(session, intent)
     paper.access(session, context, PATIENTS)
     closed = paper.close_session(session, count + 3)
-    paper.add("log.close", LEDGER, {"reason": "stop", "streams": 2})
+    if on is None:
+        paper.add("log.close", LEDGER, {"reason": "stop", "streams": 2})
     return Afternoon(
         paper, people, grant, proposal, approval, session, first, denied, intent, settings, context, closed
     )

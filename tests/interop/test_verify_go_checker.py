@@ -18,7 +18,9 @@ VKEY = SIGNER.verifier.to_text()
 def both(folder: Path) -> tuple[int, int]:
     """The exit status of verify over the public part, and of the Go checker."""
     verdict = verify(open_archive(str(folder / "log")), [SIGNER.verifier], {}, only="structure")
-    done = subprocess.run([build_checker(), folder / "log", VKEY], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [build_checker(), folder / "log", VKEY], capture_output=True, text=True, timeout=120, check=False
+    )
     return verdict.exit_status, done.returncode
 
 
