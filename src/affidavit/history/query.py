@@ -95,7 +95,7 @@ def _terms(text: str) -> list[tuple[bool, str, str]]:
                 f"There is no field {field!r} to ask for.",
                 f"The nearest is {nearest!r}; text with a colon stands in quotes.",
             )
-        if not value:
+        if not value or (match[2] is None and match[3] is None and value.endswith(":")):
             raise InvalidInput("query.value", f"The term {match[0]!r} asks for nothing.", "Give a value.")
         found.append((bool(match[1]), field, value))
         if len(found) > QUERY_TERMS_MAX:

@@ -1,0 +1,97 @@
+"""affidavit.toml: what it says comes back whole, and what is wrong in it is named with what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from affidavit.config import (
+    Address,
+    Config,
+    GatewayConfig,
+    OutsideConfig,
+    ServerConfig,
+    load_config,
+    parse_config,
+    render_config,
+)
+from affidavit.errors import InvalidInput
+
+ROOT = Path("/data/log")
+GATEWAY = """origin = "example.com/audit"
+[[gateway]]
+system = "clinic"
+listen = "127.0.0.1:6432"
+upstream = "db.example"
+database = "clinic"
+upstream_user = "app"
+"""
+
+
+def test_what_is_written_is_read() -> None:
+    config = Config(
+        "example.com/audit",
+        ServerConfig(ROOT / "affidavit.sock"),
+        (
+            GatewayConfig(
+                "clinic",
+                Address("::1", 6432),
+                Address("db", 5433),
+                'odd"name\\',
+                "app",
+                ROOT / "c.pem",
+                Path("/k.pem"),
+                True,
+            ),
+            GatewayConfig("lab", Address("127.0.0.1", 0), Address("db", 5432), "lab", "app"),
+        ),
+        (OutsideConfig(Path("/mnt/elsewhere")),),
+    )
+    assert parse_config(render_config(config, ROOT).encode(), ROOT) == config
+
+
+def test_the_least_is_an_origin() -> None:
+    got = parse_config(b'origin = "example.com/audit"\n', ROOT)
+    assert got == Config("example.com/audit", ServerConfig(ROOT / "affidavit.sock"))
+
+
+def test_the_upstream_port_may_be_left_out() -> None:
+    assert parse_config(GATEWAY.encode(), ROOT).gateways[0].upstream == Address("db.example", 5432)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("", "config.absent_key", "origin"),
+        ("origin = 7", "config.type", "origin"),
+        ('origin = "two words"', "config.origin", "without spaces"),
+        ('origin = "a.example+b"', "config.origin", "plus"),
+        ('origin = "a.example/x"\nserfer = 1', "config.key", "server"),
+        ('origin = "a.example/x"\n[server]\nsokcet = "x"', "config.key", "server.socket"),
+        (GATEWAY + 'uptsream = "x"', "config.key", "gateway.upstream"),
+        (GATEWAY.replace("127.0.0.1:6432", "6432"), "config.address", "127.0.0.1:6432"),
+        (GATEWAY.replace("127.0.0.1:6432", "127.0.0.1:99999"), "config.address", "99999"),
+        (GATEWAY.replace('"clinic"', '"Clinic!"', 1), "config.gateway", "Clinic!"),
+        (GATEWAY.replace('"clinic"', '"log"', 1), "config.gateway", "log"),
+        (GATEWAY + "[[gateway]]\n" + GATEWAY.partition("[[gateway]]\n")[2], "config.gateway", "Two"),
+        (GATEWAY + "require_tls = true", "config.tls", "tls_certificate"),
+        (GATEWAY + 'tls_key = "k.pem"', "config.tls", "missing"),
+        (GATEWAY + 'require_tls = "yes"', "config.type", "true or false"),
+        ('origin = "a.example/x"\n[[outside]]\nfolder = "copies"', "config.outside", "inside"),
+        ('origin = "a.example/x"\n[gateway]\nsystem = "x"', "config.type", "[[gateway]]"),
+        (f'origin = "a.example/x"\n[server]\nsocket = "/{"s" * 120}"', "config.socket", "107"),
+        ("origin = ", "config.toml", "TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, code: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_config(text.encode(), ROOT)
+    assert refused.value.code == code
+    assert said in str(refused.value)
+
+
+def test_a_folder_without_a_configuration_is_no_data_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        load_config(tmp_path)
+    assert (refused.value.code, "affidavit init" in refused.value.hint) == ("config.absent", True)
