@@ -17,7 +17,7 @@ from affidavit.errors import Corruption, InvalidInput
 from affidavit.ledger.own import Own
 from affidavit.ledger.rules import DraftRefused, DraftRules, resolve
 from affidavit.ledger.standing import BODY_KINDS, Session, Standing, Stream, content_of
-from affidavit.limits import BATCH_RECORDS_MAX, GROUP_BYTES_MAX, HEADER_BYTES_MAX, STREAMS_MAX
+from affidavit.limits import BATCH_RECORDS_MAX, BODY_BYTES_MAX, GROUP_BYTES_MAX, HEADER_BYTES_MAX, STREAMS_MAX
 from affidavit.record.body import EMPTY_SLOT, BodySealer
 from affidavit.record.draft import Answer, Batch, Draft, Receipt, Refusal
 from affidavit.record.frame import Stored
@@ -27,6 +27,8 @@ from affidavit.record.tags import Tagger
 
 _STREAM_CHARS = 32
 _HEX = frozenset("0123456789abcdef")
+#: So many drafts fit into a group whatever their bodies weigh: no need to weigh them.
+_DRAFTS_THAT_FIT = GROUP_BYTES_MAX // BODY_BYTES_MAX
 
 
 @dataclass(slots=True)
@@ -65,10 +67,10 @@ class Sequencer:
 
     def seal(self, batch: Batch, now_ns: int, group: Group) -> Answer:
         """Seal `batch` into `group` up to its first refused draft, at the sequencer's time `now_ns`."""
-        refusal = self._refuse_batch(batch)
+        stream = self.standing.streams.get(batch.stream)
+        refusal = self._refuse_batch(batch, stream)
         if refusal is not None:
             return Answer((), refusal)
-        stream = self.standing.streams.get(batch.stream)
         if stream is None:
             if len(self.standing.streams) >= STREAMS_MAX and not self.standing.retire_one():
                 return Answer((), Refusal("full", f"{STREAMS_MAX} streams have open sessions. Retry later."))
@@ -99,15 +101,18 @@ class Sequencer:
         source = Source(self._own_stream, stream.next)
         return self._seal_one(draft, source, self._time(now_ns), self._boot, [], group, stream)
 
-    def _refuse_batch(self, batch: Batch) -> Refusal | None:
-        """Promise 1, as far as the batch alone and the stream's name tell."""
-        if len(batch.stream) != _STREAM_CHARS or not _HEX.issuperset(batch.stream) or batch.first < 0:
-            return Refusal("number", "A stream is 32 hex digits, and numbers begin at 0.")
-        if batch.stream == self._own_stream or batch.stream in self.standing.ended:
-            return Refusal("number", f"The stream {batch.stream} has ended. Begin a new one.")
-        if len(batch.drafts) > BATCH_RECORDS_MAX:
+    def _refuse_batch(self, batch: Batch, known: Stream | None) -> Refusal | None:
+        """Promise 1, as far as the batch alone and the stream's name tell. The name of a `known` stream was checked."""
+        name, drafts = batch.stream, len(batch.drafts)
+        if known is None and (len(name) != _STREAM_CHARS or not _HEX.issuperset(name)):
+            return Refusal("number", "A stream is 32 hex digits.")
+        if name == self._own_stream or (known is None and name in self.standing.ended):
+            return Refusal("number", f"The stream {name} has ended. Begin a new one.")
+        if batch.first < 0:
+            return Refusal("number", "Numbers begin at 0.")
+        if drafts > BATCH_RECORDS_MAX:
             return Refusal("draft", f"A batch has at most {BATCH_RECORDS_MAX} drafts. Hand over fewer at a time.")
-        if batch_bytes(batch) > GROUP_BYTES_MAX:
+        if drafts > _DRAFTS_THAT_FIT and batch_bytes(batch) > GROUP_BYTES_MAX:
             return Refusal("draft", f"A batch has at most {GROUP_BYTES_MAX} bytes. Hand over fewer at a time.")
         return None
 

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from affidavit import canonical
 from affidavit.errors import Corruption, InvalidInput, VerificationError
 from affidavit.limits import BODY_BYTES_MAX, SLOT_BYTES_MAX
+from affidavit.record.keyed import KeyedHash
 
 SALT_BYTES = 16
 SALT_CHARS = 22
@@ -94,13 +95,12 @@ class BodySealer:
     """Turns plaintexts into encrypted slots under one key."""
 
     def __init__(self, key: BodyKey) -> None:
-        self._key = key.key
+        self._key_of = KeyedHash(key.key).digest
         self._prefix = bytes([ENCRYPTED]) + key.id
 
     def seal(self, plain: bytes, digest: bytes) -> bytes:
         """The encrypted slot of `plain`, whose SHA-256 is `digest` (32 bytes)."""
-        key = hmac.digest(self._key, digest, "sha256")
-        return self._prefix + AESGCM(key).encrypt(_ZERO_NONCE, plain, self._prefix)
+        return self._prefix + AESGCM(self._key_of(digest)).encrypt(_ZERO_NONCE, plain, self._prefix)
 
 
 @dataclass(frozen=True)
