@@ -241,7 +241,6 @@ class Answers:
                 return None
             unit = statement.unit
             unit.guarantee = BEFORE_ANSWER
-            self._session.accesses += 1
         self._begin(unit, start)
         return unit
 

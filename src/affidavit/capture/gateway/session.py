@@ -48,6 +48,7 @@ from affidavit.wire.postgres import frontend_messages as frontend
 from affidavit.wire.postgres.backend import Exchange
 from affidavit.wire.postgres.framing import Framer, message
 
+_COUNTED = frozenset({"access", "access.intent"})
 _FORGETS = frozenset({"DEALLOCATE", "DISCARD", "PREPARE"})
 _NAMED = re.compile(r'\s*(?:DEALLOCATE(?:\s+PREPARE)?|PREPARE)\s+(?!ALL\b|PREPARE\b)("(?:[^"]|"")+"|[a-z_]\w*)', re.I)
 _FAILING_NAME = b"affidavit_denied"
@@ -378,7 +379,6 @@ class Session:
 
     def _release(self, units: list[Unit], send: Callable[[], None], again: tuple[int, bytes]) -> None:
         """Pass a decided statement on, now or when its intents are durable."""
-        self.accesses += len(units)
         if not units or units[0].guarantee in (BEFORE_ANSWER, AFTER):
             send()
             return
@@ -398,7 +398,6 @@ class Session:
     def _deny(self, units: list[Unit], simple: bool, again: tuple[int, bytes]) -> None:
         """Record a refusal, then make both sides see an error in its place."""
         self._blocked = True
-        self.accesses += len(units)
         for unit in units:
             unit.outcome = "none"
 
@@ -491,6 +490,8 @@ class Session:
 
         def answered(answer: Answer) -> None:
             self.outstanding -= 1
+            for draft in drafts[: len(answer.receipts)]:
+                self.accesses += draft.kind in _COUNTED
             done(answer)
             if self.closing:
                 self.finish()
