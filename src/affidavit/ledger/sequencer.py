@@ -72,7 +72,7 @@ class Sequencer:
         if refusal is not None:
             return Answer((), refusal)
         if stream is None:
-            if len(self.standing.streams) >= STREAMS_MAX and not self.standing.retire_one():
+            if len(self.standing.streams) >= STREAMS_MAX and not self.standing.retire_one(self._own_stream):
                 return Answer((), Refusal("full", f"{STREAMS_MAX} streams have open sessions. Retry later."))
             stream = Stream()
         if batch.first < stream.next:

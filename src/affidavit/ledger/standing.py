@@ -115,10 +115,10 @@ class Standing:
         """Streams with an open session, in the order of their last use."""
         return [name for name, stream in self.streams.items() if stream.sessions]
 
-    def retire_one(self) -> bool:
-        """End the longest silent stream that has nothing open. False where there is none."""
+    def retire_one(self, kept: str) -> bool:
+        """End the longest silent stream that has nothing open, and is not `kept`. False where there is none."""
         for name, stream in self.streams.items():
-            if not stream.sessions:
+            if not stream.sessions and name != kept:
                 self._end(name)
                 return True
         return False

@@ -230,6 +230,12 @@ def test_streams_are_bounded_and_an_ended_one_does_not_come_back(
     assert "" == code(ledger.append(Batch(case.stream(), BOOT, 0, (case.context(),))))
     case.session(ledger, case.stream())
     assert "number" == code(ledger.append(Batch(idle, BOOT, 1, (case.context(),))))
+    own = sealed(ledger, 5).header.source
+    case.clock.advance(10**12)
+    ledger.tick()
+    ledger.step()
+    again = sealed(ledger, ledger.size - 1).header.source
+    assert (own.stream, own.seq + 1) == (again.stream, again.seq), "the ledger's own stream is never the one to end"
 
 
 def test_the_sequencers_time_never_decreases(case: Case, ledger: Ledger) -> None:
