@@ -24,7 +24,7 @@ from typing import Any
 
 import uvloop
 
-from affidavit.capture.administration import Administration
+from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.gateway.server import Gateway, GatewaySecrets
 from affidavit.capture.gateway.target import Target
 from affidavit.capture.lapses import Lapses
@@ -172,7 +172,7 @@ class _Site:
 
     def services(self, live: Live, records: SharedRecords, appender: Producer | None, *, file_access: bool) -> Services:
         """What the API is given. Without `appender` it only reads."""
-        administration = None if appender is None else Administration(live, records, appender, self.clock, os.urandom)
+        administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
         store = TokenStore(self.layout.secrets / "scram")
         return Services(
@@ -186,6 +186,7 @@ class _Site:
             randomness=os.urandom,
             tokens=Tokens(live, store, administration, os.urandom),
             administration=administration,
+            writes=appender is not None,
             bounds=bounds,
             explainer=Explainer(records, live.name_of, bounds),
             outside=self._outside,

@@ -39,6 +39,14 @@ class Appender(Protocol):
         """What became of the drafts, once the sealed ones are durable and the live state has them."""
 
 
+class ReadOnly:
+    """The appender of a process that only reads: nothing is taken."""
+
+    async def append(self, drafts: Sequence[Draft]) -> Answer:
+        """Raises `Unavailable`."""
+        raise Unavailable("log.read_only", f"This process only reads the log; {len(drafts)} records were not taken.")
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who asks, and what proves it. `file_access`: they opened the log's files themselves."""
@@ -222,9 +230,10 @@ class Administration:
             return None
         if waits:
             return Result("proposal", index, None, decided.state.index, planned.differences)
+        rules = sorted({item.policy for item in decided.authorization.determining}) or ["no rule allows it"]
         raise Denied(
             "change.denied",
-            f"Policy does not let you change {', '.join(d.shown for d in planned.differences)}; "
+            f"Policy does not let you change {', '.join(d.shown for d in planned.differences)} ({', '.join(rules)}); "
             f"the refusal is record {index}.",
             f"See `affidavit explain {index}`, or ask an administrator.",
         )

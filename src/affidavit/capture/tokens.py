@@ -93,7 +93,7 @@ class Tokens:
     """Makes, revokes and checks personal tokens."""
 
     def __init__(
-        self, live: Live, store: TokenStore, administration: Administration | None, randomness: Callable[[int], bytes]
+        self, live: Live, store: TokenStore, administration: Administration, randomness: Callable[[int], bytes]
     ) -> None:
         self._live = live
         self._store = store
@@ -110,7 +110,7 @@ class Tokens:
         self._store.write(thumbprint, make_verifier(token, self._randomness(_SALT_BYTES)))
         try:
             wish = Wish({f"credential/token-{thumbprint}": value}, reason)
-            result = await self._writer().change(wish, actor)
+            result = await self._administration.change(wish, actor)
         except BaseException:
             self._store.remove(thumbprint)
             raise
@@ -121,7 +121,7 @@ class Tokens:
         name = f"credential/token-{thumbprint}"
         if self._live.credential(f"token-{thumbprint}") is None:
             raise InvalidInput("token.unknown", f"There is no token {thumbprint}.", "See `affidavit token list`.")
-        result = await self._writer().change(Wish({name: None}, reason), actor)
+        result = await self._administration.change(Wish({name: None}, reason), actor)
         if result.kind == "change":
             self._store.remove(thumbprint)
             self._known = {(known, digest) for known, digest in self._known if known != thumbprint}
@@ -144,6 +144,7 @@ class Tokens:
                     "version": version.version,
                 }
             )
+        found.sort(key=lambda item: int(item["version"]))
         return found
 
     def identify(self, token: str) -> Actor:
@@ -169,11 +170,6 @@ class Tokens:
             return False
         self._known.add(known)
         return True
-
-    def _writer(self) -> Administration:
-        if self._administration is None:
-            raise Unavailable("log.read_only", "This process only reads the log.")
-        return self._administration
 
 
 def _sync_folder(folder: Path) -> None:

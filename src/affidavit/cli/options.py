@@ -58,5 +58,10 @@ def index_of(text: str) -> int:
 
 
 def joined(words: Sequence[str]) -> str:
-    """A query from its words."""
+    """A query from its words. Raises `InvalidInput` for what was meant as an option."""
+    for word in words:
+        if word.startswith("--"):
+            raise InvalidInput(
+                "cli.usage", f"Unknown option: {word.partition('=')[0]}.", "See `affidavit timeline --help`."
+            )
     return " ".join(words)

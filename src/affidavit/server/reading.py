@@ -49,7 +49,7 @@ async def status(request: Request) -> Response:
                 "handle": services.live.name_of(actor.identity),
                 "by": actor.credential,
             },
-            "writes": services.administration is not None,
+            "writes": services.writes,
             **services.status(),
         }
     )

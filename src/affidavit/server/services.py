@@ -9,7 +9,6 @@ from typing import Any
 from affidavit.capture.administration import Administration
 from affidavit.capture.tokens import Tokens
 from affidavit.clock import Clock
-from affidavit.errors import Unavailable
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
 from affidavit.evidence.readiness import Outside
@@ -20,8 +19,9 @@ from affidavit.history.live import Live
 @dataclass(frozen=True)
 class Services:
     """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
-    asks, on the log's own files. `administration` is None where this process only reads. `status` gives what the
-    process knows of itself: published size, gateways, what runs."""
+    asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
+    gives what the process knows of itself: published size, gateways.
+    """
 
     origin: str
     verifier_key: str
@@ -32,15 +32,9 @@ class Services:
     clock: Clock
     randomness: Callable[[int], bytes]
     tokens: Tokens
-    administration: Administration | None
+    administration: Administration
+    writes: bool
     bounds: Bounds
     explainer: Explainer
     outside: Callable[[], tuple[Outside, ...]]
     status: Callable[[], dict[str, Any]]
-
-    @property
-    def writer(self) -> Administration:
-        """What changes go through. Raises `Unavailable` where this process only reads."""
-        if self.administration is None:
-            raise Unavailable("log.read_only", "This process only reads the log.", "Start it with `affidavit up`.")
-        return self.administration

@@ -1,0 +1,152 @@
+"""Sessions at the command line as text: each `*.txt` beside this file is run, line by line, and compared.
+
+`$ affidavit …` runs a command as a process of its own; `$ as NAME affidavit …` as the owner of a token made for NAME;
+`$ affidavit up &` starts the server and `$ stop` ends it; `$ write FILE` writes the indented lines that follow. What
+differs from run to run (ids, keys, times, this machine) is replaced on both sides. Where a status other than 0 comes
+back, a last line says so. AFFIDAVIT_TRANSCRIPTS=write writes the files anew: read the difference before you keep it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import affidavit
+
+HERE = Path(__file__).parent
+COMMAND = [sys.executable, "-c", "from affidavit.cli.main import main; main()"]
+TIMEOUT_S = 60
+REPLACED = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?( \(unbounded\)| ± [\d.]+ (µs|ms|s))?", "TIME"),
+        (r"u-[0-9a-f]{16}", "u-ID"),
+        (r"aff_[\w-]{43}", "aff_TOKEN"),
+        (r"\bg-[0-9a-f]{10}", "g-ID"),
+        (r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+KEY"),
+        (r"\b[0-9a-f]{64}\b", "DIGEST"),
+        (r"\b[0-9a-f]{16}\b", "THUMBPRINT"),
+        (r"uid-[a-z0-9-]+-\d+", "uid-HOST-UID"),
+        (r"this machine's user \d+", "this machine's user UID"),
+        (r"(less than a second|\d+ (second|minute)s?( \d+ seconds?)?) (before|after)", r"A WHILE \4"),
+        (r"the clock was (not )?synchronised", "the clock was SO"),
+        (r"(ok     |MISSING)  The clock is .*", "CHECKED  The clock is SO"),
+        (r" +fix: Run a time service .*\n", ""),
+        (r"Not ready: \d of 5", "Not ready: N of 5"),
+        (r'"[\w-]{22}"', '"SALT"'),
+        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", "UUID"),
+        (r"\b[0-9a-f]{32}\b", "STREAM"),
+        (r"cedarpy [\d.]+", "cedarpy VERSION"),
+    )
+)
+
+
+def steps(text: str) -> Iterator[tuple[str, str]]:
+    """Each command of a transcript with the text below it."""
+    for part in re.split(r"^(?=\$ )", text, flags=re.MULTILINE):
+        if part.startswith("$ "):
+            command, _, below = part[2:].partition("\n")
+            yield command, below.rstrip("\n")
+
+
+class Runner:
+    """Runs the steps of one transcript in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokens: dict[str, str] = {}
+        self.server: subprocess.Popen[bytes] | None = None
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AFFIDAVIT_")}
+        source = str(Path(affidavit.__file__).parents[1])
+        self.environment = {**kept, "AFFIDAVIT_DATA": "data", "COLUMNS": "120", "PYTHONPATH": source}
+
+    def run(self, command: str, below: str) -> str:
+        """What stands below the command this time."""
+        words = shlex.split(command)
+        if words[0] == "write":
+            (self.folder / words[1]).write_text("\n".join(line[2:] for line in below.splitlines()) + "\n")
+            return below
+        if words[0] == "stop":
+            return self.stop()
+        token = self.token(words[1]) if words[0] == "as" else ""
+        words = words[2:] if words[0] == "as" else words
+        assert words[0] == "affidavit", command
+        if words[-1] == "&":
+            return self.start(words[1:-1])
+        done = self.call(words[1:], token)
+        status = [f"(status {done.returncode})"] if done.returncode else []
+        return "\n".join([line for line in (done.stdout.rstrip("\n"), done.stderr.rstrip("\n")) if line] + status)
+
+    def call(self, words: list[str], token: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment, **({"AFFIDAVIT_TOKEN": token} if token else {})}
+        return subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def token(self, name: str) -> str:
+        if name not in self.tokens:
+            made = self.call(["token", "create", name, "--json"], "")
+            self.tokens[name] = json.loads(made.stdout)["token"]
+        return self.tokens[name]
+
+    def start(self, words: list[str]) -> str:
+        output = (self.folder / "server.txt").open("wb")
+        self.server = subprocess.Popen(
+            [*COMMAND, *words], cwd=self.folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        deadline = time.monotonic() + TIMEOUT_S
+        while not (self.folder / "data" / "affidavit.sock").exists():
+            assert self.server.poll() is None, (self.folder / "server.txt").read_text()
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.02)
+        return ""
+
+    def stop(self) -> str:
+        if self.server is None:
+            return ""
+        server, self.server = self.server, None
+        server.terminate()
+        status = server.wait(TIMEOUT_S)
+        last = (self.folder / "server.txt").read_text().splitlines()[-1:]
+        return "\n".join([*last, *([f"(status {status})"] if status else [])])
+
+
+def replaced(text: str, folder: Path) -> str:
+    text = text.replace(str(folder), "DIR")
+    for pattern, other in REPLACED:
+        text = pattern.sub(other, text)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*.txt")), ids=lambda path: path.stem)
+def test_transcript(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    head = re.split(r"^(?=\$ )", text, maxsplit=1, flags=re.MULTILINE)[0]
+    runner = Runner(tmp_path)
+    got, expected = [head.rstrip("\n")], [head.rstrip("\n")]
+    try:
+        for command, below in steps(text):
+            said = runner.run(command, below)
+            got.append(f"$ {command}\n{replaced(said, tmp_path)}".rstrip("\n"))
+            expected.append(f"$ {command}\n{replaced(below, tmp_path)}".rstrip("\n"))
+    finally:
+        runner.stop()
+    if os.environ.get("AFFIDAVIT_TRANSCRIPTS") == "write":
+        path.write_text("\n".join(got) + "\n", encoding="utf-8")
+    assert expected == got
