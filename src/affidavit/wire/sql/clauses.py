@@ -39,12 +39,14 @@ def _values(r: Rewriter) -> bool:
     if r.peek().text != "(":
         return False
     r.raw("VALUES")
+    r.fold(rows=True)
     return True
 
 
 def _with(r: Rewriter) -> bool:
-    if r.next_words("ordinality"):
+    if r.closed(r.at) and r.next_words("ordinality"):
         r.skip(2)
+        r.named = True  # what follows is an alias
     elif r.next_words("recursive"):
         r.raw("WITH RECURSIVE", 2)
     else:
@@ -243,9 +245,13 @@ def _trim_side(r: Rewriter) -> bool:
 
 
 def _comma_in_form(r: Rewriter) -> bool:
-    """PLACING in overlay(), IN in position()."""
+    """PLACING in overlay(), IN in position(). Elsewhere IN may stand before a list of values."""
     if r.top() == "special" and r.form() in ("overlay", "position"):
         r.raw(",")
+        return True
+    if r.terms[r.at].text == "in" and r.peek().text == "(":
+        r.raw("IN")
+        r.fold(rows=False)
         return True
     return False
 
@@ -361,7 +367,7 @@ def _repeatable(r: Rewriter) -> bool:
 
 
 def _over(r: Rewriter) -> bool:
-    if r.previous() != ")" or r.closes_on(r.at - 1) or r.peek().kind == "end":
+    if not r.closed(r.at) or r.peek().kind == "end":
         return False
     if r.peek().text == "(" and r.peek().kind == "punct":
         r.raw("OVER")
@@ -374,7 +380,7 @@ def _over(r: Rewriter) -> bool:
 
 
 def _filter(r: Rewriter) -> bool:
-    if r.previous() != ")" or r.closes_on(r.at - 1) or r.peek().text != "(" or r.peek(2).text != "where":
+    if not r.closed(r.at) or r.peek().text != "(" or r.peek(2).text != "where":
         return False
     r.raw("FILTER")
     return True

@@ -32,7 +32,7 @@ _KEYED_FUNCTIONS = frozenset({"crypt", "encrypt", "encrypt_iv", "decrypt", "decr
 _KEYED_PREFIXES = ("dblink", "pgp_", "postgres_fdw")
 MASK = "'***'"
 _NAMING_WORDS = frozenset({"password", "passwd", "pwd", "secret", "token", "passphrase", "user_password", "credential"})
-_KEPT_WORDS = frozenset({"null", "is", "to", "from", "on", "for", "using", "valid", "none", "as"})
+_KEPT_WORDS = frozenset({"null", "is", "from", "on", "for", "using", "valid", "none", "as"})
 _IN_CONNECTION = re.compile(r"pass(?:word|wd|phrase)?\s*=|://[^/\s:@]*:[^@\s]+@", re.IGNORECASE)
 _ESCAPES = re.compile(r"[uU]&['\"]|\\(?:[xuU]|[0-7])")
 
@@ -75,7 +75,7 @@ def mask_literals(text: str) -> str:
     """
     tail = ""
     if lexer.too_long(text):
-        text, tail = text[:STATEMENT_PARSE_BYTES_MAX], MASK
+        text, tail = text[:STATEMENT_PARSE_BYTES_MAX], f" {MASK}"
     parts: list[str] = []
     named = False
     for token in lexer.tokens(text):
@@ -90,10 +90,12 @@ def mask_literals(text: str) -> str:
         ):
             parts.append(MASK)
             named = False
+        elif named and piece.lower() in ("=", "to"):
+            parts.append(piece)
         elif named and token.kind == "word":
             parts.append(piece if piece.lower() in _KEPT_WORDS else MASK)
             named = False
         else:
             parts.append(piece)
-            named = (named and piece == "=") or (token.kind == "word" and piece.lower() in _NAMING_WORDS)
+            named = token.kind == "word" and piece.lower() in _NAMING_WORDS
     return "".join(parts) + tail

@@ -23,6 +23,7 @@ from typing import Literal as OneOf
 from affidavit.limits import IDENTIFIER_BYTES_MAX, STATEMENT_PARSE_BYTES_MAX
 
 STAND_IN = "\x00?"
+OPERATOR_RUN_CHARS_MAX = 256  # far beyond any statement; the server takes 63 for one operator
 
 _SPACE = r"[ \t\n\r\f\v]"
 _LETTER = r"[A-Za-z_\x80-\U0010ffff]"
@@ -165,7 +166,8 @@ def tokens(text: str) -> tuple[Token, ...]:
             end = _nested_comment_end(text, position)
             kind = "comment"
         elif kind == "op":
-            end = position + _operator_length(text[position:end])
+            # Cutting a run takes its whole length for each operator in it: bounded.
+            end = position + _operator_length(text[position:end]) if end - position <= OPERATOR_RUN_CHARS_MAX else -1
         if kind == "bad" or end < 0:
             found.append(Token("bad", position, length))
             break
@@ -212,8 +214,10 @@ def statement_spans(bones: str) -> tuple[tuple[int, int], ...]:
     cuts: list[tuple[int, int]] = []
     found = tokens(bones)
     first = 0
+    bodies = True
     while first < len(found):
-        last = _statement_end(bones, found, first)
+        last, unclosed = _statement_end(bones, found, first, bodies)
+        bodies = bodies and not unclosed  # once: looking for an end that never comes takes the rest of the text
         inside = [t for t in found[first:last] if t.kind not in ("space", "comment")]
         if inside:
             cuts.extend(_trimmed(bones, found[first].start, found[last - 1].end))
@@ -266,12 +270,13 @@ def _is_one_plain_statement(bones: str) -> bool:
     return bones.find(";") in (-1, len(bones) - 1)
 
 
-def _statement_end(bones: str, found: tuple[Token, ...], first: int) -> int:
-    """The index of the semicolon token that ends the statement that begins at `first`, or the count of tokens."""
+def _statement_end(bones: str, found: tuple[Token, ...], first: int, bodies: bool) -> tuple[int, bool]:
+    """The index of the semicolon token that ends the statement that begins at `first` (or the count of tokens), and
+    whether a function's body begins in it that never closes: then there was no body. `bodies`: look for one."""
     depth = 0
     body = 0
     seen: list[str] = []
-    plain_end = -1  # where it would end if the body never closes: then there was no body
+    plain_end = -1
     for index in range(first, len(found)):
         token = found[index]
         if token.kind in ("space", "comment"):
@@ -283,13 +288,13 @@ def _statement_end(bones: str, found: tuple[Token, ...], first: int) -> int:
             depth = max(0, depth - 1)
         elif piece == ";" and depth == 0:
             if body == 0:
-                return index
+                return index, False
             plain_end = index if plain_end < 0 else plain_end
-        elif token.kind == "word" and depth == 0:
+        elif token.kind == "word" and depth == 0 and bodies:
             body = _body_depth(body, piece.lower(), seen)
         if len(seen) < 4 or token.kind == "word":
             seen.append(piece.lower())
-    return plain_end if body and plain_end >= 0 else len(found)
+    return (plain_end, True) if body and plain_end >= 0 else (len(found), body > 0)
 
 
 def _body_depth(body: int, word: str, seen: list[str]) -> int:
@@ -314,7 +319,6 @@ def _nested_comment_end(text: str, start: int) -> int:
 def _operator_length(piece: str) -> int:
     """The length of the operator at the head of a run of operator characters (scan.l: a trailing + or - belongs to
     the operator only if it holds one of ~ ! @ # ^ & | ` ? %)."""
-    end = len(piece)
-    while end > 1 and piece[end - 1] in "+-" and not _KEEPS_PLUS_MINUS.intersection(piece[: end - 1]):
-        end -= 1
-    return end
+    if piece[-1] not in "+-" or not _KEEPS_PLUS_MINUS.isdisjoint(piece):
+        return len(piece)
+    return max(1, len(piece.rstrip("+-")))

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from affidavit.wire.sql.clauses import rewrite
 from affidavit.wire.sql.reading import KeySlot, Names, Reading
-from affidavit.wire.sql.rewrite import Rewriter
+from affidavit.wire.sql.rewrite import Rewriter, Row, Value
 from affidavit.wire.sql.statement import TableUse
 from affidavit.wire.sql.terms import Term, Unreadable
 
@@ -62,7 +62,7 @@ def read_query(terms: tuple[Term, ...], names: Names) -> Reading:
     """
     rewriter = rewrite(terms, names.catalogue_first)
     tree = _parse(rewriter.core)
-    walk = _Walk(names)
+    walk = _Walk(names, rewriter.folded)
     walk.run(tree)
     verb = _WRITERS.get(type(tree), "SELECT INTO" if walk.creates else "SELECT")
     why = rewriter.why or walk.why
@@ -115,7 +115,7 @@ def _children(node: exp.Expression, *without: str) -> Iterator[exp.Expression]:
 class _Walk:
     """One walk over a tree. Read the public fields after `run`."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, folded: list[list[Row]]) -> None:
         self.uses: set[TableUse] = set()
         self.columns: set[str] = set()
         self.keys: dict[KeySlot, None] = {}
@@ -123,6 +123,7 @@ class _Walk:
         self.writes = False
         self.creates = False
         self._names = names
+        self._folded = folded
         self._todo: list[tuple[exp.Expression, _Scope, bool]] = []  # node, scope, whether values are read there
 
     def run(self, tree: exp.Expression) -> None:
@@ -157,6 +158,9 @@ class _Walk:
         elif kind is exp.Subquery and node.args.get("with_"):
             inner = _Scope(scope, self._with(node, scope), dict(scope.sources))
             self._push(list(_children(node, "with_")), inner)
+        elif kind is exp.Subquery and isinstance(node.parent, exp.From | exp.Join) and isinstance(node.this, exp.Query):
+            # A query in FROM does not see its neighbours; only LATERAL, another class of node, does.
+            self._push(list(_children(node)), _Scope(scope.parent, scope.tables))
         elif kind is exp.Dot and isinstance(node.expression, exp.Star):
             self.columns.add("?.*")
             self._push(node.this, scope)
@@ -398,11 +402,30 @@ class _Walk:
             return
         ref, name = self._locate(left, scope)
         for value in values:
+            for row in self._folded_rows(value) or ():
+                for plain in row:
+                    self._plain_key(ref or ("?", "?"), name, plain)
             self._key(ref or ("?", "?"), name, value)
 
     def _stored(self, names: list[str], values: list[exp.Expression], target: Ref | None) -> None:
-        for name, value in zip(names, values, strict=False):
-            self._key(target or ("?", "?"), name, value)
+        ref = target or ("?", "?")
+        rows = self._folded_rows(values[0]) if len(values) == 1 else None
+        for row in rows or ():
+            for name, plain in zip(names, row, strict=False):
+                self._plain_key(ref, name, plain)
+        if rows is None:
+            for name, value in zip(names, values, strict=False):
+                self._key(ref, name, value)
+
+    def _folded_rows(self, value: exp.Expression) -> list[Row] | None:
+        if type(value) is exp.Literal and value.name.startswith("r"):
+            return self._folded[int(value.name[1:])]
+        return None
+
+    def _plain_key(self, ref: Ref, name: str, plain: Value) -> None:
+        if plain is not None:
+            kind, number, negative = plain
+            self.keys[KeySlot(*ref, name, kind, number, negative)] = None
 
     def _key(self, ref: Ref, name: str, value: exp.Expression) -> None:
         value = _bare(value)
@@ -416,7 +439,7 @@ class _Walk:
             negative = True
         if type(value) is exp.Parameter and not negative:
             self.keys[KeySlot(*ref, name, "parameter", int(value.this.name), array=array)] = None
-        elif type(value) is exp.Literal and not array:
+        elif type(value) is exp.Literal and not array and value.name.isdigit():
             self.keys[KeySlot(*ref, name, "literal", int(value.name), negative)] = None
 
 

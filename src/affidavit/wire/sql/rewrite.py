@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from affidavit.limits import SQL_NESTING_MAX
+from affidavit.limits import SQL_NESTING_MAX, SQL_TERMS_MAX
 from affidavit.wire.sql.catalogue import CATALOGUE_RELATIONS, PURE_FUNCTIONS
 from affidavit.wire.sql.keywords import JOIN_AND_COMPARE, RESERVED, words
 from affidavit.wire.sql.terms import Term, Unreadable
@@ -41,6 +41,7 @@ _RAW_WORDS = words(
     null or outer returning right set then true false union where when else in
     """
 )
+_NAME_PARTS_MAX = 4  # database, schema, table, column
 _JOIN_WORDS = frozenset({"cross", "full", "inner", "left", "natural", "outer", "right"})
 _SPECIAL_FORMS = frozenset({"extract", "position", "substring", "overlay", "trim"})
 _UNITS = frozenset({"year", "month", "day", "hour", "minute", "second", "to"})
@@ -49,18 +50,27 @@ _QUERY_HEADS = frozenset({"(", "select", "with", "table", "insert", "update", "d
 _ATTRIBUTE_EFFECTS = ("pg_", "lo_", "lowrite", "loread", "dblink", "nextval", "setval", "setseed", "txid_", "query_to_")
 
 
+#: A plain value in a list: kind (literal or parameter) and number, and whether a minus stands before; None for NULL.
+Value = tuple[str, int, bool] | None
+Row = list[Value]
+
 #: What a word does where the walk stands: True if it took the word, False to let the walk treat it as any other.
 Clause = Callable[["Rewriter"], bool]
 
 
 class Rewriter:
-    """One walk over the terms of one query. Read `core`, `functions`, `why` and `writes` after `run`."""
+    """One walk over the terms of one query. Read `core`, `functions`, `why`, `writes` and `folded` after `run`.
+
+    Lists of plain values (rows of VALUES, IN) can be very long and the parser is slow: such a list stands in the core
+    as one value, `'rN'`, and in `folded[N]` as its rows.
+    """
 
     def __init__(self, terms: tuple[Term, ...], catalogue_first: bool, clauses: Mapping[str, Clause]) -> None:
         """`catalogue_first`: unqualified names are looked up in pg_catalog first. `clauses`: what certain words do."""
         self.functions: set[str] = set()
         self.why = ""
         self.writes = False
+        self.folded: list[list[Row]] = []
         self.terms = terms
         self._catalogue_first = catalogue_first
         self._clauses = clauses
@@ -68,7 +78,7 @@ class Rewriter:
         self._out: list[str] = []
         self.stack: list[str] = []  # what each open parenthesis is: call, cast, special, window, group, index
         self.operand = False  # the last thing emitted can be the left side of an operator
-        self._named = False  # the last thing emitted is a name that is no keyword
+        self.named = False  # the last thing emitted is a name that is no keyword
         self.cases = 0
         self._prefixes = 0
         self.windows_at = -1  # depth at which a WINDOW clause is open
@@ -98,6 +108,8 @@ class Rewriter:
                 self.operator(term.text)
             else:
                 self._punctuation(term.text)
+            if len(self._out) > SQL_TERMS_MAX:
+                raise Unreadable("more than is looked at")
             if len(self.stack) + self.cases + self._prefixes > SQL_NESTING_MAX:
                 raise Unreadable("nested too deeply")
         if self.stack or self.cases:
@@ -127,7 +139,7 @@ class Rewriter:
     def emit(self, piece: str, operand: bool = False, named: bool = False) -> None:
         self._out.append(piece)
         self.operand = operand
-        self._named = named
+        self.named = named
         if operand:
             self._prefixes = 0
 
@@ -199,6 +211,8 @@ class Rewriter:
         while self.peek(0).text == "." and self.peek(0).kind == "punct" and self.peek(1).kind in ("word", "quoted"):
             parts.append(self.peek(1).name)
             self.at += 2
+        if len(parts) > _NAME_PARTS_MAX:
+            raise Unreadable("a name of too many parts")
         following = self.peek(0)
         if following.kind == "punct" and following.text == "(":
             if self._is_column_list(start):
@@ -235,14 +249,21 @@ class Rewriter:
         if before == "as":
             return True
         # A keyword here may be a clause (`LIKE (x) ESCAPE (f(y))`), never taken for an alias.
-        if self.terms[start].is_name and (self._named or (before == ")" and not self.closes_on(start - 1))):
+        if self.terms[start].is_name and (self.named or self.closed(start)):
             return True
         if before in ("with", "recursive", ","):
             return self.is_common_table(self._partners.get(self.at, -1) + 1)
         return False
 
-    def closes_on(self, closing: int) -> bool:
-        return self.before(self._openings[closing]) == "on"
+    def closed(self, at: int) -> bool:
+        """Whether a parenthesis closed right before `at` that ends an expression or a table.
+
+        Not that of ON (…), which an expression may follow in DISTINCT ON, and not one that was left out: a call may
+        follow OPERATOR (…).
+        """
+        if self.before(at) != ")" or self._out[-1:] != [")"]:
+            return False
+        return self.before(self._openings[at - 1]) != "on"
 
     def is_common_table(self, at: int) -> bool:
         """Whether AS [NOT MATERIALIZED] ( and the head of a query stand at `at`."""
@@ -319,7 +340,9 @@ class Rewriter:
         self.skip(2)
 
     def _slice(self) -> None:
-        if self.operand and self.peek().text != "]":
+        if self.previous() == "[" and self.peek().text == "]":
+            self.emit("NULL", operand=True)  # [:]
+        elif self.operand and self.peek().text != "]":
             self.emit(",")
         self.skip()
 
@@ -389,14 +412,61 @@ class Rewriter:
     def column_list(self) -> None:
         """Pass a list of column names, or of names and types. Raises `Unreadable` if it holds anything else."""
         end = self.after_group(self.at)
-        depth = 0
+        depth = words = 0
         for term in self.terms[self.at : end]:
-            if term.kind == "punct" and term.text in "()":
-                depth += 1 if term.text == "(" else -1
-            simple = term.kind in ("word", "quoted") if depth == 1 else term.kind == "literal"
-            if depth > 2 or not (simple or (term.kind == "punct" and term.text in "(),.[]")):
+            if term.kind == "punct":
+                depth += (term.text == "(") - (term.text == ")")
+                if depth > 2 or term.text not in "(),.[]" or (depth == 2 and words < 2):
+                    raise Unreadable("a list of columns that holds an expression")
+                words = 0 if term.text == "," and depth == 1 else words
+            elif depth == 1 and term.kind in ("word", "quoted"):
+                words += 1  # a modifier in parentheses belongs to a type, the second word
+            elif term.kind != "literal":
                 raise Unreadable("a list of columns that holds an expression")
         self.at = end
+
+    def fold(self, rows: bool) -> bool:
+        """Take the parenthesised list of plain values here (or, if `rows`, several with commas between) as one value.
+
+        False, and nothing taken, if it holds anything else.
+        """
+        found: list[Row] = []
+        at = self.at
+        while True:
+            row = self._plain_row(at)
+            if row is None:
+                return False
+            found.append(row)
+            at = self.after_group(at)
+            if not rows or at >= len(self.terms) or self.terms[at].text != ",":
+                break
+            at += 1
+        self.emit(f"( 'r{len(self.folded)}' )", operand=True)
+        self.folded.append(found)
+        self.at = at
+        return True
+
+    def _plain_row(self, at: int) -> Row | None:
+        end = self.after_group(at) - 1
+        if end <= at + 1:
+            return None
+        row: Row = []
+        negative = False
+        wanted = True  # a value stands here, or else a comma or the end
+        for term in self.terms[at + 1 : end]:
+            if wanted and term.kind in ("literal", "parameter"):
+                row.append((term.kind, int(term.text.lstrip("$")), negative))
+                wanted = negative = False
+            elif wanted and term.kind == "word" and term.text in ("null", "default", "true", "false") and not negative:
+                row.append(None)
+                wanted = False
+            elif wanted and term.text == "-" and term.kind == "op" and not negative:
+                negative = True
+            elif not wanted and term.text == "," and term.kind == "punct":
+                wanted = True
+            else:
+                return None
+        return None if wanted else row
 
     def frame(self) -> None:
         """Pass the frame of a window, up to the parenthesis that closes the window. Raises `Unreadable` at a call."""

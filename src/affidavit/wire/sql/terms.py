@@ -19,7 +19,7 @@ _UNICODE_ESCAPE = re.compile(r"\\(?:\\|([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6}))")
 class Term:
     """One term. `kind` is one of: word (unquoted, `text` folded), quoted (`text` is a quotation
     mark and the name, so that it never equals a word or a mark), literal (`text` is
-    its number among the text's literals), parameter (`text` as `$1`), op, punct. `start` and `end` lie in the
+    its number among the statement's literals), parameter (`text` as `$1`), op, punct. `start` and `end` lie in the
     skeleton."""
 
     kind: str
@@ -42,13 +42,13 @@ class Unreadable(Exception):
     """The text is outside of what this room reads. Inside the room only: becomes `UNPARSED`, never crosses it."""
 
 
-def terms(bones: str, start: int, end: int) -> tuple[Term, ...]:
-    """The terms of the statement at `[start, end)` of a skeleton. Raises `Unreadable`."""
-    number = bones.count(lexer.STAND_IN, 0, start)
+def terms(bones: str) -> tuple[Term, ...]:
+    """The terms of the skeleton of one statement. Raises `Unreadable`."""
+    number = 0
     found: list[Term] = []
-    for token in lexer.tokens(bones[start:end]):
+    for token in lexer.tokens(bones):
         kind = token.kind
-        piece = bones[start + token.start : start + token.end]
+        piece = bones[token.start : token.end]
         if kind in ("space", "comment"):
             continue
         if kind == "word":
@@ -68,7 +68,7 @@ def terms(bones: str, start: int, end: int) -> tuple[Term, ...]:
             raise Unreadable("an empty quoted name")
         if kind == "word" and text == "uescape":
             raise Unreadable("UESCAPE")
-        found.append(Term(kind, text, start + token.start, start + token.end))
+        found.append(Term(kind, text, token.start, token.end))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from affidavit.limits import SQL_CACHE_MAX, SQL_SHAPE_CHARS_MAX
+from affidavit.limits import SQL_CACHE_MAX, SQL_SHAPE_CHARS_MAX, SQL_STATEMENTS_MAX
 from affidavit.wire.sql import lexer
 from affidavit.wire.sql.commands import read_statement
 from affidavit.wire.sql.credentials import MASK, holds_credential, mask_literals
@@ -101,18 +101,26 @@ def _refused(text: str, bones: str, found: Found) -> Statement:
 
 def _templates(bones: str, search_path: tuple[str, ...]) -> tuple[_Template, ...]:
     names = Names(search_path)
+    spans = lexer.statement_spans(bones)
+    known: dict[str, tuple[str, Reading]] = {}
     out: list[_Template] = []
-    for start, end in lexer.statement_spans(bones):
-        first = bones.count(lexer.STAND_IN, 0, start)
-        last = first + bones.count(lexer.STAND_IN, start, end)
-        try:
-            reading = read_statement(terms(bones, start, end), names)
-        except Unreadable as e:
-            reading = unparsed(str(e))
+    for start, end in spans:
+        piece = bones[start:end]
+        if piece not in known:
+            many = len(spans) > SQL_STATEMENTS_MAX
+            known[piece] = (lexer.normalized(piece), unparsed("too many statements") if many else _read(piece, names))
+        normalized, reading = known[piece]
         fixed = None if any(k.kind == "literal" for k in reading.keys) else tuple(_key(k, "") for k in reading.keys)
-        normalized = lexer.normalized(bones[start:end])
-        out.append(_Template(start, end, (first, last), normalized, reading, fixed))
+        first = out[-1].literals[1] if out else 0
+        out.append(_Template(start, end, (first, first + piece.count(lexer.STAND_IN)), normalized, reading, fixed))
     return tuple(out)
+
+
+def _read(piece: str, names: Names) -> Reading:
+    try:
+        return read_statement(terms(piece), names)
+    except Unreadable as e:
+        return unparsed(str(e))
 
 
 def _filled(text: str, bones: str, found: Found, templates: tuple[_Template, ...]) -> tuple[Statement, ...]:
@@ -138,10 +146,7 @@ def _fill(whole: str, text: str, found: Found, template: _Template) -> Statement
     keys = template.fixed_keys
     if keys is None:
         keys = tuple(
-            _key(k, literal_text(found[k.number][0], whole[found[k.number][1] : found[k.number][2]]))
-            if k.kind == "literal"
-            else _key(k, "")
-            for k in reading.keys
+            _key(k, _literal(whole, found[first + k.number]) if k.kind == "literal" else "") for k in reading.keys
         )
     return _statement(text, template.normalized, reading, keys, False)
 
@@ -151,6 +156,11 @@ def _key(slot: KeySlot, text: str) -> KeyUse:
     if slot.kind == "literal":
         value = ("literal", f"-{text}" if slot.negative else text)
     return KeyUse(slot.schema, slot.table, slot.column, value, slot.array)
+
+
+def _literal(text: str, found: tuple[str, int, int]) -> str:
+    kind, start, end = found
+    return literal_text(kind, text[start:end])
 
 
 def _normalized_without_credentials(text: str) -> str:
