@@ -15,25 +15,26 @@ import affidavit
 from affidavit.cli.output import print_error
 from affidavit.errors import AffidavitError, InvalidInput
 
-#: Command name, and where its function or group is. A module is imported when its command runs, or for the help.
+#: Command name, module, and what of it is the command or group. A module is imported when its command runs, or for
+#: the help.
 COMMANDS = (
-    ("try", "affidavit.cli.try_:try_"),
-    ("init", "affidavit.cli.init:init"),
-    ("up", "affidavit.cli.up:up"),
-    ("demo", "affidavit.cli.demo.command:demo"),
-    ("ready", "affidavit.cli.ready:ready"),
-    ("apply", "affidavit.cli.apply:apply"),
-    ("grant", "affidavit.cli.grant:grant"),
-    ("approve", "affidavit.cli.approve:approve"),
-    ("settings", "affidavit.cli.settings:settings"),
-    ("token", "affidavit.cli.token:token"),
-    ("timeline", "affidavit.cli.timeline:timeline"),
-    ("show", "affidavit.cli.show:show"),
-    ("explain", "affidavit.cli.explain:explain"),
-    ("session", "affidavit.cli.session:session"),
-    ("state", "affidavit.cli.state:state"),
-    ("verify", "affidavit.cli.verify:verify"),
-    ("export", "affidavit.cli.export:export"),
+    ("try", "affidavit.cli.try_", "try_"),
+    ("init", "affidavit.cli.init", "init"),
+    ("up", "affidavit.cli.up", "up"),
+    ("demo", "affidavit.cli.demo.command", "demo"),
+    ("ready", "affidavit.cli.ready", "ready"),
+    ("apply", "affidavit.cli.apply", "apply"),
+    ("grant", "affidavit.cli.grant", "grant"),
+    ("approve", "affidavit.cli.approve", "approve"),
+    ("settings", "affidavit.cli.settings", "settings"),
+    ("token", "affidavit.cli.token", "token"),
+    ("timeline", "affidavit.cli.timeline", "timeline"),
+    ("show", "affidavit.cli.show", "show"),
+    ("explain", "affidavit.cli.explain", "explain"),
+    ("session", "affidavit.cli.session", "session"),
+    ("state", "affidavit.cli.state", "state"),
+    ("verify", "affidavit.cli.verify", "verify"),
+    ("export", "affidavit.cli.export", "export"),
 )
 _HELP = ("--help", "-h")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -50,10 +51,10 @@ def make_app(*, whole: bool = False) -> App:
         version=affidavit.__version__,
         result_action="return_value",
     )
-    for name, path in COMMANDS:
-        module, _, attribute = path.partition(":")
+    for name, module, attribute in COMMANDS:
         if _exists(module):
-            app.command(getattr(importlib.import_module(module), attribute) if whole else path, name=name)
+            command = getattr(importlib.import_module(module), attribute) if whole else f"{module}:{attribute}"
+            app.command(command, name=name)
     return app
 
 

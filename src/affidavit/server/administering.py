@@ -23,7 +23,14 @@ _SCOPES = ("organisation", "floor")
 
 
 async def change(request: Request) -> Response:
-    """POST /v1/changes: apply declared objects, or with `dry_run` show the difference."""
+    """POST /v1/changes: apply declared objects, or with `dry_run` show the difference.
+
+    Members: `objects` (mapping from object name to value, null to delete), `reason`, `ticket`?, `claimed`? (names typed
+    as approvers), `seen`? (mapping from object name to the version that was seen), `dry_run`?. The answer: `kind`
+    (`change`, `proposal`, `nothing`), `index` of its record, `change` (the record that applied, null while it waits),
+    `state`, `differences` (list of `{name, shown, based, before, after}`). A dry run answers `state` and `differences`
+    and takes the right to read.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(
@@ -38,7 +45,11 @@ async def change(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """POST /v1/proposals/{index}/approvals: approve a proposal by one's own login."""
+    """POST /v1/proposals/{index}/approvals: approve a proposal by one's own login.
+
+    Members: `reason`. The answer: `kind` (`approval`), `index` of the approval, `change` (the record that applied, null
+    where it waits for another approval), `state`.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(request, {"reason": str})
@@ -47,7 +58,11 @@ async def approve(request: Request) -> Response:
 
 
 async def grant(request: Request) -> Response:
-    """POST /v1/grants: a grant from now on, for a time."""
+    """POST /v1/grants: a grant from now on, for a time.
+
+    Members: `who` (handle or `group:NAME`), `actions` (list), `resource` (`SYSTEM` or `SYSTEM/schema.table`),
+    `seconds`, `reason`, `ticket`?, `claimed`?. The answer is that of a change.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     members: dict[str, type | tuple[type, ...]] = {
@@ -97,7 +112,11 @@ async def settings_show(request: Request) -> Response:
 
 
 async def settings_set(request: Request) -> Response:
-    """POST /v1/settings/{who}: set values in one scope; null takes one away. Others stay."""
+    """POST /v1/settings/{who}: set values in one scope; null takes one away. Others stay.
+
+    `who` is a handle, `organisation`, `floor`, `system:ID` or `group:NAME`. Members: `values` (mapping), `reason`,
+    `ticket`?. The answer is that of a change.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(request, {"values": dict, "reason": str, "ticket": str})
@@ -112,7 +131,10 @@ async def settings_set(request: Request) -> Response:
 
 
 async def token_create(request: Request) -> Response:
-    """POST /v1/tokens: a new token, shown this once."""
+    """POST /v1/tokens: a new token, shown this once.
+
+    Members: `who`, `label`?, `reason`?. The answer is that of a change, with `token` and `thumbprint`.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(request, {"who": str, "label": str, "reason": str})
@@ -123,7 +145,10 @@ async def token_create(request: Request) -> Response:
 
 
 async def token_revoke(request: Request) -> Response:
-    """DELETE /v1/tokens/{thumbprint}."""
+    """DELETE /v1/tokens/{thumbprint}: revoke a token.
+
+    Members: `reason`?. The answer is that of a change.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(request, {"reason": str})

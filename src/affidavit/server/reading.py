@@ -65,7 +65,10 @@ async def records(request: Request) -> Response:
 
 
 async def record(request: Request) -> Response:
-    """GET /v1/records/{index}."""
+    """GET /v1/records/{index}: one record, with what it says in words.
+
+    The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`.
+    """
     services, index = reader_of(request), path_index(request)
     if index >= services.records.size:
         raise InvalidInput(
@@ -75,26 +78,34 @@ async def record(request: Request) -> Response:
 
 
 async def explain(request: Request) -> Response:
-    """GET /v1/records/{index}/explain."""
+    """GET /v1/records/{index}/explain: why a decision came out as it did.
+
+    The answer: `sentence`, `decision`, `because`, `only_observed`, `requests`, `facts`, `rules` (with their text as of
+    the decision), `considered`, `errors`, `grants`, `settings`, `configured`, `context` (with what differs from the one
+    before), `last_change`, `state`, `again` (the decision made again), `outcome` (of an intent).
+    """
     services, index = reader_of(request), path_index(request)
     return JsonResponse(await run_in_threadpool(services.explainer.explain, index))
 
 
 async def session(request: Request) -> Response:
-    """GET /v1/sessions/{index}: the session that a record opened or stands in."""
+    """GET /v1/sessions/{index}: the session that a record opened or stands in.
+
+    The answer: `opened`, `closed`, `whole`, `records`, and `meanwhile`, what changed in the state during it.
+    """
     services, index = reader_of(request), path_index(request)
     return JsonResponse(await run_in_threadpool(_session, services, index))
 
 
 async def state(request: Request) -> Response:
-    """GET /v1/state?at=&prefix=: the objects as of an index, a time or now."""
+    """GET /v1/state?at=&prefix=: the objects as of an index (just before that record), a UTC time, or `now`."""
     services = reader_of(request)
     at, prefix = request.query_params.get("at", "now"), request.query_params.get("prefix", "")
     return JsonResponse(await run_in_threadpool(_state, services, at, prefix))
 
 
 async def ready(request: Request) -> Response:
-    """GET /v1/ready: the five checks."""
+    """GET /v1/ready: the five checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
     snapshot = services.live.snapshot()
     findings = await run_in_threadpool(readiness, services.records, snapshot, services.outside())
