@@ -64,6 +64,7 @@ class Sequencer:
         self._boot = boot
         self._randomness = randomness
         self._log: Log | None = None
+        self._now_ns, self._now = -1, ""
 
     def seal(self, batch: Batch, now_ns: int, group: Group) -> Answer:
         """Seal `batch` into `group` up to its first refused draft, at the sequencer's time `now_ns`."""
@@ -203,8 +204,9 @@ class Sequencer:
 
     def _time(self, now_ns: int) -> str:
         """The sequencer's time as text, never decreasing."""
-        at = format_moment(now_ns)
-        return at if at >= self.standing.last_at else self.standing.last_at
+        if now_ns != self._now_ns:  # one group commit has one time
+            self._now_ns, self._now = now_ns, format_moment(now_ns)
+        return max(self._now, self.standing.last_at)
 
 
 def batch_bytes(batch: Batch) -> int:
