@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from affidavit.capture.gateway.session import Session
 
 _HEADER_BYTES = 5
-_ENDS = frozenset({Stage.COMPLETE, Stage.EMPTY, Stage.SUSPENDED})
+# Members of an enumeration are looked up by Python code, at every answer: once is enough.
+_ASYNC, _BOUND, _PARSED, _READY, _ERROR = Stage.ASYNC, Stage.BOUND, Stage.PARSED, Stage.READY, Stage.ERROR
+_COMPLETE, _EMPTY, _SUSPENDED, _ROW = Stage.COMPLETE, Stage.EMPTY, Stage.SUSPENDED, Stage.ROW
+_COLUMNS, _PARAMETERS = Stage.COLUMNS, Stage.PARAMETERS
+_COPY_DATA, _COPY_IN, _COPY_OUT = Stage.COPY_DATA, Stage.COPY_IN, Stage.COPY_OUT
 
 
 def denial(unit: Unit, index: int) -> bytes:
@@ -71,7 +75,7 @@ class Answers:
                     self._piece(code, start, end)
                     continue
                 event = received(code & 0xFF)
-                if event.stage is Stage.ROW and not code & PIECE_HEAD:
+                if event.stage is _ROW and not code & PIECE_HEAD:
                     self._row(event, start, end)
                 else:
                     self._event(event, code, start, end)
@@ -95,7 +99,7 @@ class Answers:
         if unit is None:
             return
         if not unit.begun:
-            self._begin(unit, start)
+            self._begin(unit)
         payload = self._buffer[start + _HEADER_BYTES : end]
         unit.result.row(payload)
         if unit.watched:
@@ -105,36 +109,39 @@ class Answers:
 
     def _event(self, event: Event[Expected], code: int, start: int, end: int) -> None:
         stage, expected = event.stage, event.token
-        payload = self._buffer[start + _HEADER_BYTES : end]
+        if stage is _ASYNC or expected is None:
+            return  # what answers nothing: the client sees it as it is
         self.statement = event.statement
-        if stage is Stage.ASYNC:
+        if stage is _BOUND or stage is _PARSED:
+            self._answered(expected, ok=True)
             return
-        if expected is None:
-            # An error that answers nothing: the server closes. The client sees it as it is.
+        payload = self._buffer[start + _HEADER_BYTES : end]
+        if stage is _READY:
+            self._session.transactions.ready(backend.decode_ready_for_query(payload))
+            self._ready(expected)
+            self._answered(expected, ok=True)
             return
         if expected.denied is not None:
             self._denied(expected, stage, start, end)
         unit = self._unit(event)
-        if unit is not None and not unit.begun and expected.denied is None and stage is not Stage.READY:
-            self._begin(unit, start)
-        if stage is Stage.ERROR:
-            self._error(event, expected, unit, payload, start, end)
-        elif stage in _ENDS and unit is not None:
-            self._end(unit, stage, payload, end)
-        elif stage is Stage.COLUMNS:
+        if unit is not None and not unit.begun and expected.denied is None:
+            self._begin(unit)
+        if stage is _COMPLETE or stage is _EMPTY or stage is _SUSPENDED:
+            if unit is not None:
+                self._end(unit, stage, payload, end)
+        elif stage is _ERROR:
+            self._error(event, expected, unit, payload, end)
+        elif stage is _COLUMNS:
             self._columns(expected, unit, payload)
-        elif stage is Stage.PARAMETERS and expected.statement is not None:
+        elif stage is _PARAMETERS and expected.statement is not None:
             expected.statement.oids = backend.decode_parameter_description(payload)
-        elif stage is Stage.COPY_DATA and unit is not None:
+        elif stage is _COPY_DATA and unit is not None:
             if code & PIECE_HEAD:
                 unit.result.part(b"", begins=True)
             else:
                 unit.result.row(payload)
-        elif stage is Stage.READY:
-            self._session.transactions.ready(backend.decode_ready_for_query(payload))
-            self._ready(expected)
-        if event.done or stage in (Stage.COPY_IN, Stage.COPY_OUT, Stage.ROW):
-            self._answered(expected, ok=stage is not Stage.ERROR)
+        if event.done or stage is _COPY_IN or stage is _COPY_OUT or stage is _ROW:
+            self._answered(expected, ok=stage is not _ERROR)
         for skipped in event.aborted:
             self._aborted(skipped)
 
@@ -156,7 +163,7 @@ class Answers:
 
     def _denied(self, expected: Expected, stage: Stage, start: int, end: int) -> None:
         """Ours in place of the upstream's error."""
-        if stage is Stage.ERROR and expected.denied:
+        if stage is _ERROR and expected.denied:
             self._flush(start)
             self._run = end
             if not self.discard:
@@ -197,22 +204,20 @@ class Answers:
 
     def _end(self, unit: Unit, stage: Stage, payload: bytes, end: int) -> None:
         result = unit.result
-        if stage is Stage.COMPLETE:
+        if stage is _COMPLETE:
             result.tag = backend.decode_command_complete(payload)
             counted = backend.rows_of(result.tag)
             if counted is not None and not result.rows:
                 result.rows = counted
-        elif stage is Stage.SUSPENDED:
+        elif stage is _SUSPENDED:
             result.tag = "suspended"
         self.finish(unit, "ok", end)
 
-    def _error(
-        self, event: Event[Expected], expected: Expected, unit: Unit | None, payload: bytes, start: int, end: int
-    ) -> None:
+    def _error(self, event: Event[Expected], expected: Expected, unit: Unit | None, payload: bytes, end: int) -> None:
         if expected.denied is not None:
             return
         if unit is None:
-            unit = self._unit_of_failure(event, expected, start)
+            unit = self._unit_of_failure(event, expected)
         if unit is not None:
             fields = notices.decode_fields(payload)
             unit.result.sqlstate = notices.field(fields, notices.SQLSTATE)
@@ -225,7 +230,7 @@ class Answers:
                 rest.begun = True
                 self.finish(rest, "none", end)
 
-    def _unit_of_failure(self, event: Event[Expected], expected: Expected, start: int) -> Unit | None:
+    def _unit_of_failure(self, event: Event[Expected], expected: Expected) -> Unit | None:
         """A statement that failed at Parse or Bind. Where its Execute is on its way, that is its record."""
         statement = expected.statement if expected.code == codes.PARSE else None
         if expected.portal is not None and expected.code == codes.BIND:
@@ -241,7 +246,7 @@ class Answers:
                 return None
             unit = statement.unit
             unit.guarantee = BEFORE_ANSWER
-        self._begin(unit, start)
+        self._begin(unit)
         return unit
 
     def _answered(self, expected: Expected, ok: bool) -> None:
@@ -310,11 +315,11 @@ class Answers:
 
     # recording
 
-    def _begin(self, unit: Unit, start: int) -> None:
+    def _begin(self, unit: Unit) -> None:
         """The first byte of a unit's answer: from here on it is held, where its guarantee asks for that."""
         unit.begun = True
         if unit.guarantee == BEFORE_ANSWER or (unit.guarantee == AFTER and self._session.after_full):
-            self._flush(start)
+            # What stands before it in the same chunk waits with it: one write less, and the client waits anyway.
             unit.gate = self._session.outbox.gate()
 
     def finish(self, unit: Unit, outcome: str, end: int) -> None:

@@ -29,7 +29,7 @@ class Plan:
     read: bool
     requests: tuple[Request, ...]
     facts: Mapping[str, str | bool | tuple[str, ...]]
-    tables: tuple[str, ...]
+    tags: tuple[str, ...]
     described: Mapping[str, Any]
     keys: tuple[KeyUse, ...]
 
@@ -129,7 +129,7 @@ class Planner:
             read=statement.read_only and statement.parsed,
             requests=self._requests(statement, uses, action),
             facts=facts,
-            tables=names,
+            tags=tuple(f"{self._system}|table|{name}" for name in names),
             described=described,
             keys=(),
         )

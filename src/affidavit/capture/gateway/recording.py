@@ -18,8 +18,10 @@ from affidavit.limits import SUBJECTS_MAX
 from affidavit.record.body import SALT_BYTES, encode_body_trusted
 from affidavit.record.draft import Draft
 from affidavit.record.ids import RANDOM_BYTES, uuid7
+from affidavit.state.deciding import Authorization
 
 _ACCESSES_MAX = 1_000
+_AUTHORIZATIONS_MAX = 256
 _POOL_BYTES = 26 * 64
 _TRANSACTION_OUTCOMES = {COMMITTED: "ok", ROLLED_BACK: "none"}
 
@@ -39,6 +41,7 @@ class Recorder:
         self._pool = b""
         self._pool_at = 0
         self.session: int | None = None
+        self._authorizations: dict[int, tuple[Authorization, msgspec.Raw]] = {}
 
     def salted(self, content: Mapping[str, Any]) -> bytes:
         """A body's plaintext with a fresh salt."""
@@ -109,11 +112,22 @@ class Recorder:
             "actor": self._actor_part,
             "client": self._client_part,
             "action": self.renderer.action(plan, unit.result.capture, unit.protocol, unit.prepared, unit.parameters),
-            "authorization": unit.authorization.block(),
+            "authorization": self._authorization(unit.authorization),
         }
         if unit.subjects is not None and unit.subjects.found:
             content["data_subjects"] = unit.subjects.block()
         return content
+
+    def _authorization(self, authorization: Authorization) -> msgspec.Raw:
+        """The part of the body, encoded once for a decision that the decider gives again and again."""
+        known = self._authorizations.get(id(authorization))
+        if known is None:
+            if len(self._authorizations) >= _AUTHORIZATIONS_MAX:
+                self._authorizations.clear()
+            # The decision is kept beside its encoding: an id may be used again only after its object is gone.
+            known = authorization, msgspec.Raw(canonical.encode(authorization.block()))
+            self._authorizations[id(authorization)] = known
+        return known[1]
 
     def _statement(self, kind: str, unit: Unit, content: dict[str, Any], **fields: Any) -> Draft:
         fields.update(
@@ -146,7 +160,7 @@ class Recorder:
         return cut
 
     def _tags(self, unit: Unit) -> tuple[str, ...]:
-        names = tuple(f"{self.system}|table|{name}" for name in unit.plan.tables)
+        names = unit.plan.tags
         if unit.subjects is None or not unit.subjects.found:
             return names
         found = sorted(unit.subjects.found)[:SUBJECTS_MAX]
