@@ -170,7 +170,15 @@ class _Site:
         """A producer of its own stream, that answers in `loop`."""
         return Producer(ledger, os.urandom(_STREAM_BYTES).hex(), self.boot, loop.call_soon_threadsafe)
 
-    def services(self, live: Live, records: SharedRecords, appender: Producer | None, *, file_access: bool) -> Services:
+    def services(
+        self,
+        live: Live,
+        records: SharedRecords,
+        appender: Producer | None,
+        ending: threading.Event,
+        *,
+        file_access: bool,
+    ) -> Services:
         """What the API is given. Without `appender` it only reads."""
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
@@ -191,6 +199,7 @@ class _Site:
             explainer=Explainer(records, live.name_of, bounds),
             outside=self._outside,
             status=self._status,
+            stopping=ending.is_set,
         )
 
     def _outside(self) -> tuple[Outside, ...]:
@@ -242,12 +251,13 @@ class _Served:
 
     def __init__(self, site: _Site, live: Live, records: SharedRecords, ledger: Ledger | None, path: Path) -> None:
         self._ready = threading.Event()
+        self._ending = threading.Event()
         self._server: LocalServer | None = None
         listening = bind_socket(path)
 
         async def serve() -> None:
             appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
-            services = site.services(live, records, appender, file_access=True)
+            services = site.services(live, records, appender, self._ending, file_access=True)
             self._server = make_server(make_app(services))
             self._ready.set()
             await self._server.serve(sockets=[listening])
@@ -258,6 +268,7 @@ class _Served:
 
     def stop(self) -> None:
         """End the server and its thread."""
+        self._ending.set()
         if self._server is not None:
             self._server.should_exit = True
         self._thread.join()
@@ -295,7 +306,8 @@ async def _serve(site: _Site, ledger: Ledger, live: Live, records: SharedRecords
         loop.add_signal_handler(number, stopping.set)
     appender = site.producer(ledger, loop)
     path = site.config.server.socket
-    server = make_server(make_app(site.services(live, records, appender, file_access=False)))
+    ending = threading.Event()
+    server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
     listening = bind_socket(path)
     gateways = [_gateway(site, item, live, site.producer(ledger, loop)) for item in site.config.gateways]
     started: list[Gateway] = []
@@ -315,6 +327,7 @@ async def _serve(site: _Site, ledger: Ledger, live: Live, records: SharedRecords
     finally:
         for gateway in started:
             await gateway.stop()
+        ending.set()
         server.should_exit = True
         await asyncio.wait(tasks[:1])
         for task in tasks[1:]:

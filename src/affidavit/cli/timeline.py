@@ -72,11 +72,12 @@ def _follow(client: Client, query: str, found: list[dict[str, Any]], common: Com
         _show(view, common)
     after = found[0]["index"] + 1 if found else 0
     try:
+        # Ends when the server stops; people end it before that.
         for line in client.lines("/v1/follow", query=query, after=after):
             _show(json.loads(line), common)
     except KeyboardInterrupt:
-        pass
-    return 0
+        return 0
+    raise Unavailable("timeline.follow", "The server stopped.", "Follow again once `affidavit up` runs.")
 
 
 def _show(view: dict[str, Any], common: Common) -> None:

@@ -20,7 +20,7 @@ from affidavit.history.live import Live
 class Services:
     """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
     asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
-    gives what the process knows of itself: published size, gateways.
+    gives what the process knows of itself: published size, gateways. `stopping`: endless streams end now.
     """
 
     origin: str
@@ -38,3 +38,4 @@ class Services:
     explainer: Explainer
     outside: Callable[[], tuple[Outside, ...]]
     status: Callable[[], dict[str, Any]]
+    stopping: Callable[[], bool]

@@ -62,7 +62,7 @@ def _page(services: Services, query: Query, first: int, stop: int) -> bytes:
 
 async def _follow(services: Services, query: Query, start: int) -> AsyncIterator[bytes]:
     at, quiet_s = start, 0.0
-    while True:
+    while not services.stopping():
         # Records are read back from the log, never queued: a slow reader holds nothing here, and looking at the size
         # now and then costs the writer nothing.
         stop = min(services.records.size, at + EXPORT_PAGE_RECORDS)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from office import PEOPLE, Office, office
 
+from affidavit.cli.client import Client
 from affidavit.errors import Conflict, Denied, InvalidInput
 from affidavit.limits import HTTP_BODY_BYTES_MAX
 from affidavit.server.identity import host_name
@@ -236,3 +237,22 @@ def test_wrong_requests_get_a_code_a_message_and_what_to_do(
     said = answer.json()
     assert (answer.status_code, said["code"]) == (status, code)
     assert sorted(said) == ["code", "exit_status", "hint", "message"]
+
+
+def test_followers_end_when_the_server_stops(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        watcher = Client(desk.path, None, server_runs=True)
+        stream = watcher.lines("/v1/follow", query="kind:change", after=desk.ledger.size)
+        desk.apply({"group/late": {}})
+        assert json.loads(next(stream))["header"]["kind"] == "change"
+    assert list(stream) == []
+    watcher.close()
+
+
+def test_what_a_client_says_of_itself_proves_nothing(desk: Office) -> None:
+    desk.client(desk.token("theo")).post(
+        "/v1/changes", {"objects": {desk.live.snapshot().names("credential/uid-")[0]: None}, "reason": "left"}
+    )
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(desk.path)), base_url="http://t") as http:
+        for headers in ({"peer-uid": "0"}, {"x-forwarded-user": "root"}, {"authorization": "Basic cm9vdDo="}):
+            assert http.get("/v1/status", headers=headers).status_code == 401
