@@ -8,6 +8,7 @@ are ASCII, strings take the same escapes, and numbers have one spelling.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,16 @@ from affidavit.limits import INTEGER_MAX, NESTING_MAX
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
+_LONG_NUMBER = re.compile(
+    rb"(?:^|[:,\[])-?[0-9]{16}"
+)  # 2^53 has 16 digits; canonical bytes have no space before a number
+
+
+def _no_float(text: str) -> Any:
+    raise ValueError(f"the number {text} is not an integer")
+
+
+_plain_decoder = msgspec.json.Decoder(float_hook=_no_float)
 
 #: Encode a value that is known to lie in the domain (typed structs, values we built). No check is made.
 encode_trusted = _encoder.encode
@@ -30,14 +41,10 @@ def check_domain(value: object, depth: int = 0) -> None:
         return
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-            raise InvalidInput(
-                "canonical.surrogate", "A string holds a lone surrogate, which is not Unicode text."
-            )
+            raise InvalidInput("canonical.surrogate", "A string holds a lone surrogate, which is not Unicode text.")
     elif isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise InvalidInput(
-                "canonical.integer", f"The integer {value} is beyond ±2^53; write it as a string."
-            )
+            raise InvalidInput("canonical.integer", f"The integer {value} is beyond ±2^53; write it as a string.")
     elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():
@@ -47,9 +54,7 @@ def check_domain(value: object, depth: int = 0) -> None:
         for item in value:
             check_domain(item, depth + 1)
     else:
-        raise InvalidInput(
-            "canonical.type", f"A {type(value).__name__} has no canonical form; use integers or text."
-        )
+        raise InvalidInput("canonical.type", f"A {type(value).__name__} has no canonical form; use integers or text.")
 
 
 def encode(value: object) -> bytes:
@@ -60,6 +65,26 @@ def encode(value: object) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The value of canonical bytes. Raises `InvalidInput` unless encoding it again gives exactly these bytes."""
+    plain = _decode_plain(data)
+    return _decode_any(data) if plain is _NOT_PLAIN else plain
+
+
+_NOT_PLAIN = object()
+
+
+def _decode_plain(data: bytes) -> Any:
+    """The value of bytes that show their domain at a glance: ASCII (so keys are, and no surrogate stands there), few
+    brackets (so no depth), no long number, no float. Else `_NOT_PLAIN`: then each part is looked at, or refused."""
+    if not data.isascii() or data.count(b"[") + data.count(b"{") > NESTING_MAX or _LONG_NUMBER.search(data):
+        return _NOT_PLAIN
+    try:
+        value = _plain_decoder.decode(data)
+    except (msgspec.DecodeError, ValueError):
+        return _NOT_PLAIN
+    return value if _encoder.encode(value) == data else _NOT_PLAIN
+
+
+def _decode_any(data: bytes) -> Any:
     # A deep nest would exhaust the decoder's stack before check_domain sees it: count openers first.
     if data.count(b"[") + data.count(b"{") > NESTING_MAX and _depth(data) > NESTING_MAX:
         raise InvalidInput("canonical.depth", f"JSON is nested deeper than {NESTING_MAX} levels.")

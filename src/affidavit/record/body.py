@@ -78,7 +78,7 @@ def decode_body(plain: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BodyKey:
-    """A key that encrypts bodies. `id` (4 bytes) names it in slots: the start of SHA-256("affidavit body key" ‖ key)."""
+    """A key that encrypts bodies. `id` names it in slots: 4 bytes, the start of SHA-256("affidavit body key" ‖ key)."""
 
     key: bytes
 

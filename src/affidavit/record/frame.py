@@ -11,7 +11,8 @@ A frame, all integers big-endian:
     "AFRM" ‖ length u32 ‖ crc u32 ‖ first u64 ‖ count u32 ‖ records
     record: header length u16 ‖ header ‖ slot length u32 ‖ slot
 
-`length` counts the bytes after `crc`; `crc` is CRC-32 (zlib) of length and those bytes. A body bundle is, for each of its up to 256 records, slot length u32 ‖ slot.
+`length` counts the bytes after `crc`; `crc` is CRC-32 (zlib) of length and those bytes. A body bundle is, for each of
+its up to 256 records, slot length u32 ‖ slot.
 """
 
 from __future__ import annotations

@@ -21,6 +21,14 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=64)  # neighbouring records share their second, and strptime takes most of a header's time
+def _seconds(whole: str) -> int:
+    seconds = int(datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
+    if not seconds >= 0 or _second(seconds) != whole:
+        raise ValueError
+    return seconds
+
+
 def format_moment(at_ns: int) -> str:
     """The text of `at_ns` (nanoseconds since 1970, UTC). Raises `InvalidInput` outside 1970 to 9999."""
     seconds, rest = divmod(at_ns, NS)
@@ -35,9 +43,7 @@ def parse_moment(text: str) -> int:
         whole, rest = text[:19], text[20:29]
         if len(text) != _TEXT_CHARS or text[19] != "." or text[29] != "Z" or not rest.isascii() or not rest.isdigit():
             raise ValueError
-        seconds = int(datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
-        if not 0 <= seconds or _second(seconds) != whole:
-            raise ValueError
+        seconds = _seconds(whole)
     except ValueError:
         raise InvalidInput("time.format", f"{text!r} is not a time such as 2026-11-22T14:17:03.000000000Z.") from None
     return seconds * NS + int(rest)

@@ -1,8 +1,9 @@
 """Blind tags: what lets the holder of one key find the records that touch one table, resource or data subject.
 
 k = HMAC-SHA256(tag key, name), the name being `SYSTEM|table|schema.name`, `SYSTEM|resource|…` or
-`SYSTEM|subject|schema.table.column=value`. A record's tag for it is the first 4 bytes of HMAC-SHA256(k, record id), in hex: the same name gives another tag in every
-record, so headers that are public say nothing without k. Who is given one k finds that name's records, no other's.
+`SYSTEM|subject|schema.table.column=value`. A record's tag for it is the first 4 bytes of HMAC-SHA256(k, record id), in
+hex: the same name gives another tag in every record, so headers that are public say nothing without k. Who is given
+one k finds that name's records, no other's.
 """
 
 from __future__ import annotations

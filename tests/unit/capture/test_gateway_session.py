@@ -386,3 +386,24 @@ def test_an_explicit_transaction_gets_its_record() -> None:
     stage.log.seal_all()
     assert ("transaction", None, "none") == stage.log.kinds()[-1]
     assert "rolled_back" == stage.log.bodies()[-1]["end"]
+
+
+def test_where_backslashes_may_escape_a_text_with_one_is_not_read() -> None:
+    stage = Stage()
+    stage.client(query("SELECT 'a\\'"))
+    assert stage.to_server()
+    stage.server(ANSWER)
+    stage.log.seal()
+    stage.server(backend.encode_parameter_status("standard_conforming_strings", "off"))
+    stage.client(query("SELECT 'a\\'"))
+    assert not stage.to_server()
+    [intent] = stage.log.seal()
+    assert ("access.intent", "admin") == (intent.kind, intent.action)
+
+
+def test_data_subjects_in_an_array() -> None:
+    stage = Stage(keys={(16384, 1): "public.patients.id"})
+    stage.client(parse("SELECT name FROM patients WHERE id = ANY($1)"), bind("", b"{6,7}"), EXECUTE, SYNC)
+    stage.server(backend.PARSE_COMPLETE, backend.BIND_COMPLETE, done("SELECT 0"), READY)
+    stage.log.seal()
+    assert ["6", "7"] == [v["value"] for v in stage.log.bodies()[0]["data_subjects"]["values"]]

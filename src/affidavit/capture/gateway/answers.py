@@ -110,7 +110,12 @@ class Answers:
     def _event(self, event: Event[Expected], code: int, start: int, end: int) -> None:
         stage, expected = event.stage, event.token
         if stage is _ASYNC or expected is None:
-            return  # what answers nothing: the client sees it as it is
+            # What answers nothing the client sees as it is; one setting changes how texts are to be read.
+            if code == codes.PARAMETER_STATUS:
+                name, value = backend.decode_parameter_status(self._buffer[start + _HEADER_BYTES : end])
+                if (name, value) == ("standard_conforming_strings", "off"):
+                    self._session.planner.strings_changed()
+            return
         self.statement = event.statement
         if stage is _BOUND or stage is _PARSED:
             self._answered(expected, ok=True)

@@ -99,7 +99,8 @@ class Judge:
             if how == "parameter" and unit.parameters is not None and 0 < int(value) <= len(unit.parameters.values):
                 text, form = unit.parameters.text(int(value) - 1)
                 if text is not None and form != "binary":
-                    self.subject(unit, column, text)
+                    for one in text.strip("{}").split(",") if key.array else (text,):
+                        self.subject(unit, column, one.strip('"'))
             elif how == "literal":
                 self.subject(unit, column, str(value))
         if portal is not None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from affidavit.limits import COLUMNS_MAX, PREPARED_MAX, TABLES_MAX
 from affidavit.state.deciding import Request
-from affidavit.wire.sql.understand import KeyUse, Statement, TableUse, Understanding
+from affidavit.wire.sql.understand import KeyUse, Statement, TableUse, Understanding, not_understood
 
 UNKNOWN_SCHEMA = "?"
+_STRINGS = b"standard_conforming_strings"
 _OVER_THE_WHOLE_SYSTEM = frozenset({"write", "define", "grant", "admin"})
 _FACT_ITEMS_MAX = 64
 
@@ -50,6 +51,7 @@ class Planner:
         self._understanding = understanding
         self._schema_of: Mapping[str, str] = schema_of
         self._default = default_schema
+        self._plain_backslashes = True
         self._texts: dict[bytes, tuple[Plan, ...]] = {}
         self._shapes: dict[tuple[Any, ...], Plan] = {}
 
@@ -58,6 +60,12 @@ class Planner:
         self._schema_of, self._default = {}, UNKNOWN_SCHEMA
         self._texts.clear()
         self._shapes.clear()
+
+    def strings_changed(self) -> None:
+        """From here on a backslash in a plain string may escape: what holds one cannot be read with certainty."""
+        if self._plain_backslashes:
+            self._plain_backslashes = False
+            self._texts.clear()
 
     def plan(self, text: bytes) -> tuple[Plan, ...]:
         """The plans of a query text, one a statement; none for an empty query."""
@@ -75,7 +83,9 @@ class Planner:
         except UnicodeDecodeError:
             # Another client encoding, or rubbish: nothing that was labelled from it could be relied on.
             decoded = text.decode("utf-8", "backslashreplace")
-            return tuple(_unparsed(s) for s in self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))[:1])
+            return (not_understood(decoded, "the text is not UTF-8"),)
+        if b"\\" in text and (not self._plain_backslashes or _STRINGS in text.lower()):
+            return (not_understood(decoded, "a backslash may escape: standard_conforming_strings is not on"),)
         return self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))
 
     def _one(self, statement: Statement) -> Plan:
@@ -157,10 +167,3 @@ def unknown_statement(name: str, system: str, session_facts: Mapping[str, str | 
         tables=(), columns=(), functions=(), transaction="", keys=(), credential=False, parsed=False, setting="",
     )  # fmt: skip
     return Planner(system, Understanding(1), {}, UNKNOWN_SCHEMA, session_facts)._one(statement)
-
-
-def _unparsed(statement: Statement) -> Statement:
-    return replace(
-        statement, verb="UNPARSED", action="write", read_only=False, why="the text is not UTF-8", tables=(),
-        columns=(), functions=(), keys=(), parsed=False, transaction="",
-    )  # fmt: skip

@@ -244,6 +244,8 @@ class Gateway:
         planner = Planner(
             self._target.system, self._understanding, catalogue.schema_of, catalogue.default_schema, facts
         )
+        if upstream.parameters.get("standard_conforming_strings") == "off":
+            planner.strings_changed()
         return Session(
             log=self._log,
             head=self._live,

@@ -374,6 +374,8 @@ class Session:
             statement = unit.plan.statement
             if statement.verb in _FORGETS:
                 self._forget(statement.text)
+            if statement.setting == "standard_conforming_strings":
+                self.planner.strings_changed()
             if self.transactions.current is not None and statement.transaction == "commit":
                 self.transactions.current.committing = True
 

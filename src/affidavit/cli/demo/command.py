@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import signal
 import time
@@ -34,6 +35,7 @@ def demo(*, folder: Path = DEFAULT_FOLDER, keep: bool = False) -> int:
     keep
         Keep everything running afterwards, with a psql line to try, until Ctrl-C.
     """
+    _check_client()
     started = time.monotonic()
     stage = Stage()
     root = _empty(folder.absolute())
@@ -52,8 +54,14 @@ def demo(*, folder: Path = DEFAULT_FOLDER, keep: bool = False) -> int:
     return 0
 
 
+def _check_client() -> None:
+    """Raise Unavailable where psycopg is not installed: it comes with the extra `demo`."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise Unavailable("demo.client", "The demo needs a PostgreSQL client.", "Run `pip install 'affidavit[demo]'`.")
+
+
 def _set_up(stage: Stage, root: Path, server: ThrowawayPostgres, clinic: Clinic, site: Site) -> dict[str, str]:
-    from affidavit.cli.demo.afternoon import make_tokens  # noqa: PLC0415 (needs psycopg, which `demo` brings)
+    from affidavit.cli.demo.afternoon import make_tokens  # noqa: PLC0415 (needs psycopg)
 
     kind = "the system's" if server.programs.source == "system" else "PyPI's"
     stage.note(f"PostgreSQL {server.programs.version} ({kind}) runs at {server.host}:{server.port}; one shared login.")
@@ -72,13 +80,8 @@ def _set_up(stage: Stage, root: Path, server: ThrowawayPostgres, clinic: Clinic,
 
 
 def _play(stage: Stage, root: Path, server: ThrowawayPostgres, site: Site, tokens: dict[str, str]) -> None:
-    try:
-        from affidavit.cli.demo.afternoon import Play  # noqa: PLC0415
-    except ImportError:
-        raise Unavailable(
-            "demo.client", "The demo needs a PostgreSQL client.", "Run `pip install 'affidavit[demo]'`."
-        ) from None
-    from affidavit.cli.demo.question import ask  # noqa: PLC0415
+    from affidavit.cli.demo.afternoon import Play  # noqa: PLC0415 (needs psycopg)
+    from affidavit.cli.demo.question import ask  # noqa: PLC0415 (only the demo needs it)
 
     asked = Play(stage, site, tokens).run()
     log = root / "postgresql.log"
