@@ -46,7 +46,7 @@ def try_(
     wanted = parse_database_url(url, getpass.getuser())
     if (data / CONFIG_NAME).exists():
         gateway = _known(data, wanted)
-        say(f"Continuing with the log in {data}, with a new token: the line of an earlier run does not log in any more.")
+        say(f"Continuing with the log in {data}, with a new token: the psql line of an earlier run is void.")
     else:
         wanted = replace(wanted, password=_working_password(wanted, os.environ))
         gateway = _make_whole(data, wanted)
