@@ -1,4 +1,4 @@
-"""pgbench -S directly and through the gateway, under each guarantee: what recording costs, as a share of direct.
+"""pgbench -S directly, through a bare relay, and through the gateway under each guarantee, as shares of direct.
 
     python bench/gateway.py [--seconds N] [--clients 1,8,32] [--json]
 
@@ -16,10 +16,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from affidavit.cli.demo.clinic import Clinic
-from affidavit.cli.demo.postgres import ThrowawayPostgres
+from affidavit.cli.demo.postgres import ThrowawayPostgres, free_port
 from affidavit.cli.demo.site import Site
 
 GUARANTEES = ("after", "before_answer", "before_action")
@@ -77,17 +78,27 @@ def measure(seconds: float, clients: list[int], rounds: int) -> list[dict[str, o
         token = site.run("token", "create", "bench", "--json").json()["token"]
         site.start()
         through = f"postgresql://bench:{token}@127.0.0.1:{site.gateway_port}/bench"
+        port = free_port()
+        relay = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("relay.py"), str(port), server.host, str(server.port)]
+        )
+        relayed = direct.replace(f":{server.port}/", f":{port}/")
+        time.sleep(1)  # until it listens
         for protocol in PROTOCOLS:
             for count in clients:
-                rows += one_setting(server, site, direct, through, protocol, count, seconds, rounds)
-                print_rows(rows[-len(GUARANTEES) - 1 :])
+                rows += one_setting(server, site, direct, relayed, through, protocol, count, seconds, rounds)
+                print_rows(rows[-len(GUARANTEES) - 2 :])
+        relay.terminate()
+        relay.wait()
     return rows
 
 
-def one_setting(server, site, direct, through, protocol, count, seconds, rounds) -> list[dict[str, object]]:
-    found: dict[str, list[tuple[float, float]]] = {"direct": [], **{name: [] for name in GUARANTEES}}
+def one_setting(server, site, direct, relayed, through, protocol, count, seconds, rounds) -> list[dict[str, object]]:
+    names = ("direct", "bare relay", *GUARANTEES)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(rounds):
         found["direct"].append(run_pgbench(server, direct, protocol, count, seconds))
+        found["bare relay"].append(run_pgbench(server, relayed, protocol, count, seconds))
         for name in GUARANTEES:
             site.run("settings", "set", "bench", f"guarantee.read={name}", "--reason", "benchmark")
             found[name].append(run_pgbench(server, through, protocol, count, seconds))

@@ -1,7 +1,5 @@
 """Vectors published by other implementations: proofs, notes, and a whole log re-derived from its entries."""
 
-
-
 from __future__ import annotations
 
 import base64

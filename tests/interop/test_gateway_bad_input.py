@@ -194,3 +194,21 @@ def test_when_the_log_cannot_write_nothing_passes(place, postgres) -> None:
     assert place.alive()
     verdict = place.site.run("verify", str(place.site.folder), "--key", str(place.site.verifier_key), expect=(0, 1, 3))
     assert 0 == verdict.status, verdict.output
+
+
+def test_a_revoked_token_ends_open_sessions_at_their_next_statement(place) -> None:
+    site = place.site
+    declared = site.folder.parent / "guest.yaml"
+    declared.write_text("identity/guest: {kind: human, name: Guest}\n")
+    site.run("apply", str(declared), "--reason", "a guest", "--yes")
+    token = site.run("token", "create", "guest", "--json").json()["token"]
+    with psycopg.connect(
+        host="127.0.0.1", port=site.gateway_port, user="guest", password=token, dbname=place.database, autocommit=True
+    ) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        session = place.last("kind:session.open decision:allow")["index"]
+        [name] = [item["thumbprint"] for item in site.run("token", "list", "guest", "--json").json()["tokens"]]
+        site.run("token", "revoke", name, "--reason", "the guest has left")
+        with pytest.raises(psycopg.OperationalError, match="revoked"):
+            connection.execute("SELECT 2")
+    assert "revoked" == place.close_of(session)["body"]["reason"]

@@ -1,7 +1,5 @@
 """The folder source: what it reads, and that nothing outside, linked, special or oversized is read."""
 
-
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """What lies at a location, and reading a log's parts by name."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path

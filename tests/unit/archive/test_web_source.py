@@ -1,7 +1,5 @@
 """The web source over a transport in memory: answers, bounds, redirects and what is refused."""
 
-
-
 from __future__ import annotations
 
 import gzip

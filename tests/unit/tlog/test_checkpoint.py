@@ -1,7 +1,5 @@
 """Checkpoints: one spelling, strict reading, and whose they are."""
 
-
-
 from __future__ import annotations
 
 import base64

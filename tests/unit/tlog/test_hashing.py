@@ -1,7 +1,5 @@
 """Trees: hashes, the incremental tree against the definition, the tiles it gives and resuming from them."""
 
-
-
 from __future__ import annotations
 
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Signed notes: what is signed opens, and each way in which a note can be wrong is refused."""
 
-
-
 from __future__ import annotations
 
 import base64

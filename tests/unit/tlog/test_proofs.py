@@ -1,7 +1,5 @@
 """Proofs: every proof of small trees verifies, proofs from stored tiles too, and what is wrong is refused."""
 
-
-
 from __future__ import annotations
 
 import pytest

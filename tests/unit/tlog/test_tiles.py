@@ -1,7 +1,5 @@
 """Paths and bytes of tiles and bundles, with the examples of the specification and what must be refused."""
 
-
-
 from __future__ import annotations
 
 import pytest

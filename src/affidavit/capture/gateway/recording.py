@@ -36,6 +36,7 @@ class Recorder:
         self.renderer = renderer
         self.system = system
         self.actor = str(actor["id"])
+        self.credential = str(actor.get("authenticated", {}).get("credential", ""))
         self._actor_part = msgspec.Raw(canonical.encode(actor))
         self._client_part = msgspec.Raw(canonical.encode(client))
         self._pool = b""

@@ -280,9 +280,13 @@ class Gateway:
 
     def _current(self, recorder: Recorder) -> tuple[View, Decider] | None:
         context = self._live.context(recorder.actor, recorder.system)
-        if context.recorded is None:
+        if context.recorded is None or self._withdrawn(recorder):
             return None
         return opening.view_of(context, context.recorded), context.decider
+
+    def _withdrawn(self, recorder: Recorder) -> bool:
+        """Whether the credential that a session logged in with is gone: then it speaks for nobody any more."""
+        return self._live.version(f"credential/{recorder.credential}") is None
 
     def _refresh(self, session: Session, state: int) -> None:
         self._spawn(self._make_view(session, state))
@@ -292,6 +296,9 @@ class Gateway:
             view, context = await opening.current_view(self._log, self._live, session.recorder, state)
         except AffidavitError as error:
             session.log_failed(error.message)
+            return
+        if self._withdrawn(session.recorder):
+            session.fail("revoked", "28000", "The token of this session was revoked.", "Log in with a valid one.")
             return
         session.viewed(view, context.decider)
 
