@@ -83,7 +83,9 @@ class Planner:
         except UnicodeDecodeError:
             # Another client encoding, or rubbish: nothing that was labelled from it could be relied on.
             decoded = text.decode("utf-8", "backslashreplace")
-            return (not_understood(decoded, "the text is not UTF-8"),)
+            # Whether it names a credential is asked of the bytes that are text; our own escapes would look like some.
+            judged = not_understood(text.decode("utf-8", "replace"), "the text is not UTF-8")
+            return (replace(judged, text=decoded),)
         if b"\\" in text and (not self._plain_backslashes or _STRINGS in text.lower()):
             return (not_understood(decoded, "a backslash may escape: standard_conforming_strings is not on"),)
         return self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))
