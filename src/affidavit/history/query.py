@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from affidavit.errors import InvalidInput
 from affidavit.limits import INTEGER_MAX, QUERY_CHARS_MAX, QUERY_TERMS_MAX
 from affidavit.record.header import Header
+from affidavit.record.kinds import ACTIONS, BASES, DECISIONS, GUARANTEES, KINDS, OUTCOMES
 from affidavit.record.read import Record
 
 #: Gives the identity id for a handle (or an id as it is). Raises `InvalidInput` where nobody has it.
@@ -24,8 +25,21 @@ Resolve = Callable[[str], str]
 _HeaderTest = Callable[[Header], bool]
 _BodyTest = Callable[[Record], bool]
 _TERM = re.compile(r'(-?)(?:([a-z_.]+):)?(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
+_TIME = re.compile(
+    r"(\d{4}(-((0[1-9]|1[0-2])(-((0[1-9]|[12]\d|3[01])(T(([01]\d|2[0-3])(:([0-5]\d?(:[0-9.]*Z?)?)?)?)?)?)?)?)?)?)?"
+)
+_WITH_PORT = re.compile(r"\[?(.+?)\]?:\d+")
 _RANGE = re.compile(r"(\d*)\.\.(\d*)")
 _WORD_FIELDS = ("kind", "system", "action", "decision", "outcome", "basis", "guarantee")
+#: Fields with few values. Another one is a slip, and "no record matches" would be a wrong answer to it.
+_VALUES_OF: dict[str, Collection[str]] = {
+    "kind": KINDS,
+    "action": ACTIONS,
+    "decision": DECISIONS,
+    "outcome": OUTCOMES,
+    "basis": BASES,
+    "guarantee": GUARANTEES,
+}
 _INDEX_FIELDS = ("session", "context", "ref")
 _BODY_FIELDS = ("table", "verb", "sqlstate", "application", "client", "object", "ticket")
 FIELDS = ("actor", *_WORD_FIELDS, *_INDEX_FIELDS, *_BODY_FIELDS, "text", "at", "index")
@@ -114,8 +128,18 @@ def _header_test(field: str, value: str, negated: bool, resolve: Resolve) -> _He
     elif field in _INDEX_FIELDS:
         wanted = frozenset(_index(item, field) for item in value.split(","))
     else:
-        wanted = frozenset(value.split(","))
+        wanted = frozenset(_known(field, item) for item in value.split(","))
     return lambda header: (getattr(header, field) in wanted) != negated
+
+
+def _known(field: str, value: str) -> str:
+    """`value`, where `field` can have it. Raises `InvalidInput` naming what it can have."""
+    values = _VALUES_OF.get(field)
+    if values is not None and value not in values:
+        raise InvalidInput(
+            "query.word", f"No record has the {field} {value!r}.", f"Values are {', '.join(sorted(values))}."
+        )
+    return value
 
 
 def _time_test(value: str) -> Callable[[str], bool]:
@@ -129,7 +153,7 @@ def _time_test(value: str) -> Callable[[str], bool]:
 
 def _time_prefix(text: str) -> str:
     prefix = text.strip().replace(" ", "T")
-    if not re.fullmatch(r"(\d{4}(-(\d{2}(-(\d{2}(T[0-9:.]*Z?)?)?)?)?)?)?", prefix):
+    if not _TIME.fullmatch(prefix):
         raise InvalidInput(
             "query.time", f"{text!r} is no time or start of one.", "Write at:2026-11-22T14:17 or at:FROM..TO, in UTC."
         )
@@ -142,7 +166,10 @@ def _index_range(value: str) -> tuple[int, int | None]:
     if match is None:
         one = _index(value, "index")
         return one, one + 1
-    return int(match[1] or 0), int(match[2]) + 1 if match[2] else None
+    first, stop = int(match[1] or 0), int(match[2]) + 1 if match[2] else None
+    if stop is not None and stop <= first:
+        raise InvalidInput("query.index", f"index:{value} ends before it begins.", "Write the smaller number first.")
+    return first, stop
 
 
 def _index(text: str, field: str) -> int:
@@ -207,6 +234,12 @@ def _leaf(part: str, name: str) -> Callable[[Record], list[str]]:
     return values
 
 
+def _addresses(record: Record) -> list[str]:
+    """The client's address with its port, as it is recorded, and without, as people know it."""
+    found = _leaf("client", "address")(record)
+    return [*found, *(match[1] for item in found if (match := _WITH_PORT.fullmatch(item)))]
+
+
 def _ticket(record: Record) -> list[str]:
     value = record.content.get("ticket") or _part(record.content, "purpose").get("ticket")
     return [value] if isinstance(value, str) else []
@@ -217,7 +250,7 @@ _VALUES: dict[str, Callable[[Record], list[str]]] = {
     "verb": _leaf("action", "verb"),
     "sqlstate": _leaf("result", "sqlstate"),
     "application": _leaf("client", "application"),
-    "client": _leaf("client", "address"),
+    "client": _addresses,
     "ticket": _ticket,
 }
 

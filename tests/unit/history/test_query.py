@@ -137,6 +137,14 @@ def test_a_body_that_cannot_be_read_matches_no_question_about_it() -> None:
         assert parse_query(query, resolve).matches(absent) is False
 
 
+@pytest.mark.parametrize("address", ["10.0.0.7:45326", "[2001:db8::7]:45326", "2001:db8::7:45326", "10.0.0.7"])
+def test_a_client_is_found_with_and_without_its_port(address: str) -> None:
+    access = record(body={"client": {"address": address}})
+    plain = "2001:db8::7" if "db8" in address else "10.0.0.7"
+    for query in (f"client:{address}", f"client:{plain}", "-client:10.0.0.8"):
+        assert parse_query(query, resolve).matches(access) is True
+
+
 def test_an_index_range_bounds_what_has_to_be_read() -> None:
     query = parse_query("index:10..20 index:15..", resolve)
     assert (query.first, query.stop) == (15, 21)
@@ -151,7 +159,13 @@ def test_an_index_range_bounds_what_has_to_be_read() -> None:
         ('kind:""', "query.value"),
         ('"open', "query.term"),
         ("at:yesterday", "query.time"),
+        ("at:2026-13-01", "query.time"),
+        ("at:2026-11-22T24", "query.time"),
+        ("kind:acess", "query.word"),
+        ("decision:allow,denied", "query.word"),
+        ("-outcome:failed", "query.word"),
         ("index:x", "query.index"),
+        ("index:10..5", "query.index"),
         ("-index:1..2", "query.index"),
         ("session:abc", "query.index"),
         ("x" * 3_000, "query.size"),
