@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from affidavit.capture.declared import Difference, Names, Plan, plan
+from affidavit.capture.declared import Difference, Names, Plan, naming_people, plan
 from affidavit.clock import Clock
 from affidavit.errors import AffidavitError, Conflict, Denied, InvalidInput, Unavailable
 from affidavit.history.asof import Records
@@ -120,9 +120,11 @@ class Administration:
     def preview(self, wish: Wish) -> tuple[Plan, int]:
         """The difference that `wish` would make now, and the state index it was taken at. Nothing is recorded."""
         state = self._live.snapshot()
-        planned = plan(state, wish.objects, self._names(), self._salt, wish.seen or {})
-        if planned.ops:
-            state.preview(planned.ops)
+        names = self._names()
+        with naming_people(state, names):
+            planned = plan(state, wish.objects, names, self._salt, wish.seen or {})
+            if planned.ops:
+                state.preview(planned.ops)
         return planned, state.index
 
     async def change(self, wish: Wish, actor: Actor) -> Result:
@@ -135,12 +137,13 @@ class Administration:
         names, seen = self._names(), dict(wish.seen or {})
         for _ in range(REPLAN_MAX):
             state = self._live.snapshot()
-            planned = plan(state, wish.objects, names, self._salt, seen)
-            if not planned.ops:
-                return Result("nothing", None, None, state.index, ())
-            seen.update((op.name, op.based) for op in planned.ops)
             # Refuses what cannot apply before anything is decided or recorded.
-            root = state.preview(planned.ops).root
+            with naming_people(state, names):
+                planned = plan(state, wish.objects, names, self._salt, seen)
+                if not planned.ops:
+                    return Result("nothing", None, None, state.index, ())
+                root = state.preview(planned.ops).root
+            seen.update((op.name, op.based) for op in planned.ops)
             decided = self._decide(state, planned.ops, actor.identity)
             if not decided.authorization.allowed:
                 result = await self._propose(decided, planned, wish, actor)
@@ -256,7 +259,9 @@ class Administration:
 
     def _proposal(self, index: int) -> Record:
         if not 0 <= index < self._records.size:
-            raise InvalidInput("approval.index", f"There is no record {index}.")
+            raise InvalidInput(
+                "approval.index", f"There is no record {index}.", "See `affidavit timeline kind:proposal`."
+            )
         record = self._records.record(index)
         if record.header.kind != "proposal" or not isinstance(record.body, dict):
             raise InvalidInput(

@@ -8,7 +8,9 @@ whole. null deletes. A value may carry `based: INDEX` (or null): the version tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +19,12 @@ from affidavit.limits import CHANGE_OBJECTS_MAX
 from affidavit.state.change import Delete, Op, Put
 from affidavit.state.fold import State
 from affidavit.state.objects import check_object, complete_object
+from affidavit.state.policy import LOG_SYSTEM
 
 GROUP_PREFIX = "group:"
 _IDENTITY_MEMBERS = frozenset({"kind", "status", "attributes", "handle", "name", "mail"})
 _PLAIN_KINDS = frozenset({"group", "policy", "schema", "system", "source"})
+_IDENTITY = re.compile(r"\bu-[0-9a-f]{16}\b")
 _ABSENT = object()
 
 
@@ -88,7 +92,22 @@ def plan(
             f"{len(wanted)} objects are more than the {CHANGE_OBJECTS_MAX} of one change.",
             "Split the declaration.",
         )
-    return _compare(state, wanted, based, new_salt, {made: handle for handle, made in names.made.items()})
+    planned = _compare(state, wanted, based, new_salt, {made: handle for handle, made in names.made.items()})
+    _check_systems(state, wanted, planned)
+    return planned
+
+
+@contextmanager
+def naming_people(state: State, names: Names) -> Iterator[None]:
+    """What is refused inside names people by handle, as its author does, and not by the ids of the state."""
+    try:
+        yield
+    except (InvalidInput, Conflict) as error:
+        made = {identity: handle for handle, identity in names.made.items()}
+        error.message = _IDENTITY.sub(
+            lambda match: made.get(match[0]) or state.handle_of(match[0]) or match[0], error.message
+        )
+        raise
 
 
 def resource_of(text: str) -> dict[str, str]:
@@ -122,6 +141,22 @@ def _compare(
             ops.append(Delete(name, version))
         differences.append(Difference(name, _shown(state, name, made), version, before, after))
     return Plan(tuple(ops), tuple(differences))
+
+
+def _check_systems(state: State, wanted: Mapping[str, dict[str, Any] | None], planned: Plan) -> None:
+    """A grant on a system that nobody declared is a slip: it would allow nothing, and look as if it did."""
+    for item in planned.differences:
+        if not item.name.startswith("grant/") or item.after is None:
+            continue
+        system = str(item.after["resource"]["id"]).partition("/")[0]
+        name = f"system/{system}"
+        held = wanted[name] if name in wanted else state.get(name)
+        if held is None and system != LOG_SYSTEM:
+            raise InvalidInput(
+                "apply.system",
+                f"{item.shown} is for {name}, which is not declared.",
+                "See `affidavit state at now system/` for all, or declare it beside the grant.",
+            )
 
 
 def _stale(name: str, based: int | None, version: int | None, index: int) -> Conflict:

@@ -28,7 +28,9 @@ class Session:
 def session_of(records: Records, index: int) -> Session:
     """The session that record `index` opened or stands in. Raises `InvalidInput` where it is in none."""
     if not 0 <= index < records.size:
-        raise InvalidInput("record.index", f"There is no record {index}: the log holds {records.size}.")
+        raise InvalidInput(
+            "record.index", f"There is no record {index}: the log holds {records.size}.", "Count from 0."
+        )
     header = records.header(index)
     opened = index if header.kind == "session.open" else header.session
     if opened is None:

@@ -120,13 +120,14 @@ async def settings_set(request: Request) -> Response:
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(request, {"values": dict, "reason": str, "ticket": str})
-    name, _ = _settings_name(request.path_params["who"], services)
+    name, identity = _settings_name(request.path_params["who"], services)
     held = services.live.snapshot().get(name)
     values = {} if held is None else {item["name"]: item["value"] for item in held.value["values"]}
     values |= needed(asked, "values")
     kept = [{"name": key, "value": value} for key, value in sorted(values.items()) if value is not None]
     asked["seen"] = {name: None if held is None else held.version}
-    wish = _wish(asked, {name: {"values": kept}})
+    # Settings without a value would make somebody *configured*, and so take them off the fullest level.
+    wish = _wish(asked, {name: {"values": kept} if kept or identity is None else None})
     return JsonResponse(result_view(await services.administration.change(wish, actor)))
 
 
@@ -179,9 +180,15 @@ def _settings_name(who: str, services: Services) -> tuple[str, str | None]:
     """The object for `organisation`, `floor`, `system:ID`, `group:NAME` or a handle; the identity where it is one."""
     if who in _SCOPES:
         return f"settings/{who}", None
-    if who.startswith(GROUP_PREFIX):
-        return f"settings/group/{who.removeprefix(GROUP_PREFIX)}", None
-    if who.startswith("system:"):
-        return f"settings/system/{who.removeprefix('system:')}", None
+    for prefix, scope in ((GROUP_PREFIX, "group"), ("system:", "system")):
+        if who.startswith(prefix):
+            name = who.removeprefix(prefix)
+            if services.live.snapshot().get(f"{scope}/{name}") is None:
+                raise InvalidInput(
+                    "settings.scope",
+                    f"There is no {scope} {name!r}.",
+                    f"See `affidavit state at now {scope}/` for all.",
+                )
+            return f"settings/{scope}/{name}", None
     identity = services.live.resolve(who)
     return f"settings/user/{identity}", identity

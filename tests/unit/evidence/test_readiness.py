@@ -45,6 +45,7 @@ def test_the_observe_policy_is_found_under_any_name(tmp_path: Path) -> None:
 def test_a_claimed_approval_counts_against_until_what_it_put_is_gone(tmp_path: Path) -> None:
     wish = {"who": "root", "actions": ["read"], "resource": "clinic", "seconds": 60, "reason": "r", "claimed": ["boss"]}
     with office(tmp_path) as desk:
+        desk.apply({"system/clinic": {"kind": "postgresql"}})
         change = desk.admin.post("/v1/grants", wish)["change"]
         holds, detail = checks(desk)["approvals"]
         assert (holds, f"record {change} (boss)" in detail) == (False, True)

@@ -48,7 +48,10 @@ def test_a_recorded_context_is_known_until_it_differs(desk: Office) -> None:
     assert (later.recorded, later.state) == (recorded, desk.live.index)
     desk.admin.post("/v1/settings/ana", {"values": {"capture.result": "count"}, "reason": "r"})
     assert desk.live.context(ana, "clinic").recorded is None
-    desk.admin.post("/v1/settings/ana", {"values": {"capture.result": None}, "reason": "r"})
+    desk.access("ana")
+    assert desk.live.context(ana, "clinic").recorded is not None
+    for value in ("off", "count"):
+        desk.admin.post("/v1/settings/ana", {"values": {"capture.result": value}, "reason": "r"})
     # Equal settings again, but put by another record: the context says so, and is recorded anew.
     assert desk.live.context(ana, "clinic").recorded is None
 

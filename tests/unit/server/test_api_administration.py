@@ -256,3 +256,35 @@ def test_what_a_client_says_of_itself_proves_nothing(desk: Office) -> None:
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(desk.path)), base_url="http://t") as http:
         for headers in ({"peer-uid": "0"}, {"x-forwarded-user": "root"}, {"authorization": "Basic cm9vdDo="}):
             assert http.get("/v1/status", headers=headers).status_code == 401
+
+
+def test_a_grant_on_a_system_that_is_not_declared_is_refused(desk: Office) -> None:
+    for resource in ("clinc", "clinc/public.patients"):
+        with pytest.raises(InvalidInput, match="system/clinc") as refused:
+            desk.admin.post("/v1/grants", {**GRANT, "resource": resource})
+        assert refused.value.code == "apply.system"
+
+
+def test_refusals_name_people_by_handle(desk: Office) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        desk.apply({"membership/ana/nowhere": {}})
+    assert "`membership/ana/nowhere`" in str(refused.value)
+    with pytest.raises(InvalidInput) as refused:
+        desk.apply({"identity/zoe": {"kind": "alien"}})
+    assert "`identity/zoe`" in str(refused.value)
+
+
+def test_taking_away_somebodys_last_setting_leaves_them_at_the_fullest_level(desk: Office) -> None:
+    for value in ("off", None):
+        desk.admin.post("/v1/settings/theo", {"values": {"capture.result": value}, "reason": "test"})
+    values = desk.admin.get("/v1/settings/theo")["values"]
+    for item in values:
+        desk.admin.post("/v1/settings/theo", {"values": {item["name"]: None}, "reason": "test"})
+    assert desk.admin.get("/v1/settings/theo")["configured"] is False
+
+
+@pytest.mark.parametrize("who", ["system:nowhere", "group:nobody"])
+def test_settings_of_what_is_not_there_are_not_shown(desk: Office, who: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        desk.admin.get(f"/v1/settings/{who}")
+    assert refused.value.code == "settings.scope"
