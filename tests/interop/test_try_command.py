@@ -132,6 +132,18 @@ def test_what_cannot_work_makes_nothing(
     assert (done.returncode, list(folder.iterdir())) == (status, [])
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+    assert "secrets/upstream" not in done.stderr, "there is no folder that could hold it"
+
+
+def test_a_second_try_leaves_the_running_one_alone(
+    postgres: ThrowawayPostgres, clinic_db: Clinic, folder: Path
+) -> None:
+    url = postgres.dsn(clinic_db.user, clinic_db.database, clinic_db.password)
+    with _trying(folder, url) as line:
+        done = _run([*COMMAND, "try", url], folder)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "runs already" in done.stderr
+        psycopg.connect(line).close()
 
 
 def test_a_folder_with_something_else_is_left_alone(

@@ -100,7 +100,7 @@ def connect(common: Common, *, writes: bool = False) -> Iterator[Client]:
     Raises `InvalidInput` where the folder is none, `Unavailable` where the log cannot be opened.
     """
     config = load_config(common.data)
-    if _listens(config.server.socket):
+    if listens(config.server.socket):
         client = Client(config.server.socket, common.token, server_runs=True)
         try:
             yield client
@@ -118,7 +118,8 @@ def connect(common: Common, *, writes: bool = False) -> Iterator[Client]:
             client.close()
 
 
-def _listens(path: Path) -> bool:
+def listens(path: Path) -> bool:
+    """Whether a server answers on the socket `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

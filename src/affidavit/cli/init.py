@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from affidavit.cli.output import print_json, say
+from affidavit.errors import InvalidInput
 
 
 def init(
@@ -27,6 +28,8 @@ def init(
     """
     from affidavit.compose import create  # noqa: PLC0415  heavy rooms only when needed
 
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput("init.folder", f"{folder} is not a folder.", "Name one that is empty or not there yet.")
     made = create(folder, origin, handle, name)
     if json:
         print_json(

@@ -38,6 +38,7 @@ COMMANDS = (
 )
 _HELP = ("--help", "-h")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NOT_READ = 141  # 128 + SIGPIPE; never 0 or 1, which would say something about what was asked
 
 
 def make_app(*, whole: bool = False) -> App:
@@ -64,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         app = make_app(whole=not arguments or arguments[0] in _HELP)
         status = app(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        return print_error(InvalidInput("cli.usage", f"{error}".strip(), "See `affidavit --help`."))
+        return print_error(InvalidInput("cli.usage", f"{error}".strip(), f"See `{_help_for(arguments)}`."))
     except AffidavitError as error:
         return print_error(error)
     except KeyboardInterrupt:
@@ -73,13 +74,19 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has enough. Keep the interpreter from complaining about it at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _NOT_READ
     return status if isinstance(status, int) else 0
 
 
 def main() -> None:
     """The entry point of the console script."""
     sys.exit(run(sys.argv[1:]))
+
+
+def _help_for(arguments: Sequence[str]) -> str:
+    """The command line that explains the command in `arguments`, where it is one."""
+    known = {name for name, _, _ in COMMANDS}
+    return " ".join(["affidavit", *[item for item in arguments[:1] if item in known], "--help"])
 
 
 def _exists(module: str) -> bool:

@@ -62,6 +62,6 @@ def joined(words: Sequence[str]) -> str:
     for word in words:
         if word.startswith("--"):
             raise InvalidInput(
-                "cli.usage", f"Unknown option: {word.partition('=')[0]}.", "See `affidavit timeline --help`."
+                "cli.usage", f"Unknown option: {word.partition('=')[0]}.", "The command's --help has all options."
             )
     return " ".join(words)

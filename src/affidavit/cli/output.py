@@ -20,10 +20,17 @@ from affidavit.errors import AffidavitError
 STYLES = {"allow": "green", "deny": "red", "change": "yellow", "unknown": "magenta", "dim": "dim", "strong": "bold"}
 
 
+class _Console(Console):
+    """A console that leaves it to `affidavit.cli.main` what a reader who stopped reading means for the exit status."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(stream: TextIO | None = None) -> Console:
     """A console on standard output (or `stream`) that writes plain text unless it is a terminal."""
     target = stream or sys.stdout
-    return Console(file=target, highlight=False, markup=False, emoji=False, soft_wrap=not target.isatty())
+    return _Console(file=target, highlight=False, markup=False, emoji=False, soft_wrap=not target.isatty())
 
 
 def say(text: str = "", style: str = "") -> None:

@@ -33,6 +33,9 @@ def show(
     if common.json:
         print_json(answer)
         return 0
+    if "effective" not in answer and not answer["values"]:
+        say(f"Nothing is set for {who}.")
+        return 0
     if "effective" not in answer:
         print_table(("setting", "value"), [(item["name"], item["value"]) for item in answer["values"]])
         return 0

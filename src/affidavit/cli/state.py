@@ -25,5 +25,8 @@ def at(when: str, prefix: str = "", /, *, common: Common = DEFAULTS) -> int:
         return 0
     say(f"State {answer['state']}, after the records before {answer['at']}; root {answer['root']}", "dim")
     rows = [(item["shown"], str(item["version"]), short(item["value"])) for item in answer["objects"]]
-    print_table(("object", "record", "value"), rows)
+    if rows:
+        print_table(("object", "record", "value"), rows)
+    else:
+        say(f"No object's name begins with {prefix}." if prefix else "No object was there yet.")
     return 0

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from affidavit.cli.client import connect
+from affidavit.cli.client import connect, listens
 from affidavit.cli.database_url import DatabaseUrl, parse_database_url
 from affidavit.cli.options import Common
 from affidavit.cli.output import say
@@ -29,6 +29,7 @@ DEFAULT_FOLDER = Path("affidavit-data")
 _FIRST_PORT = 6432  # where connection poolers listen by habit
 _PORTS_TRIED = 100
 _WANTS_PASSWORD = "gateway.upstream_login"  # noqa: S105 (the code of an error)
+_PASSWORD_FILE = "secrets/upstream/"  # noqa: S105 (where the gateway reads it)
 _REASON = "affidavit try"
 
 
@@ -46,6 +47,13 @@ def try_(
     wanted = parse_database_url(url, getpass.getuser())
     if (data / CONFIG_NAME).exists():
         gateway = _known(data, wanted)
+        if listens(load_config(data).server.socket):
+            # A new token here would void the one that the running server's psql line holds.
+            raise Unavailable(
+                "try.running",
+                f"The log in {data} runs already.",
+                "Use the psql line that was printed for it, or stop it first.",
+            )
         say(f"Continuing with the log in {data}, with a new token: the psql line of an earlier run is void.")
     else:
         wanted = replace(wanted, password=_working_password(wanted, os.environ))
@@ -143,7 +151,9 @@ def _working_password(wanted: DatabaseUrl, environment: Mapping[str, str]) -> st
         _log_in(wanted, password)
     except Unavailable as error:
         if password is not None or error.code != _WANTS_PASSWORD or not sys.stdin.isatty():
-            raise
+            # There is no folder yet, so advice about its files would mislead.
+            hint = "Give the password in PGPASSWORD or in the URL." if _PASSWORD_FILE in error.hint else error.hint
+            raise Unavailable(error.code, error.message, hint) from None
         password = getpass.getpass(f"Password of {wanted.user} at {wanted.address}: ")
         _log_in(wanted, password)
     return password

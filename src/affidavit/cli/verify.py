@@ -25,6 +25,7 @@ from affidavit.verify.verify import verify as judge
 from affidavit.verify.wording import COLUMNS, conclusion, findings, rows, sentences
 
 _BODY_KEYS = "body.keys"
+_PRIVATE = "PRIVATE+KEY+"
 
 
 def verify(
@@ -108,6 +109,12 @@ def _verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tupl
     lines = _decode(path, _read(path, VERIFY_KEY_FILE_BYTES_MAX)).split()
     if not lines:
         raise InvalidInput("verify.key", f"{path} holds no verifier key.", "It holds one a line: name+id+key.")
+    if any(line.startswith(_PRIVATE) for line in lines):
+        raise InvalidInput(
+            "verify.private",
+            f"{path} holds a private key.",
+            "Give the public one, such as log.vkey, and keep this secret.",
+        )
     inside = archive.secrets is not None and path.resolve().is_relative_to(archive.secrets.resolve().parent)
     said = f"The key was read from {path}, beside the log itself: whoever forges the log can put another key there."
     return [VerifierKey.parse(line) for line in lines], (said,) if inside else ()

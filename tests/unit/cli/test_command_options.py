@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from affidavit.cli.main import run
@@ -77,3 +82,17 @@ def test_wrong_input_ends_with_status_two_and_one_line(
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), err.startswith("affidavit: ")) == ("", 1, True)
+
+
+def test_output_that_nobody_reads_says_nothing_about_what_was_asked(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "affidavit.cli.main", "init", str(tmp_path / "log"), "--origin", "a.example/b"]
+    done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_wrong_use_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "folder"]) == 2
+    assert capsys.readouterr().err.endswith("See `affidavit verify --help`.\n")

@@ -82,6 +82,12 @@ def test_wrong_keys(folder: Path, capsys: pytest.CaptureFixture[str], key: str, 
     assert message in capsys.readouterr().err
 
 
+def test_a_private_key_is_named_as_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.key").write_text("PRIVATE+KEY+clinic.example/log+00000000+AAAA\n")
+    assert 2 == verify(str(folder), key=str(tmp_path / "log.key"))
+    assert "holds a private key. Give the public one" in capsys.readouterr().err
+
+
 def test_wrong_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == verify(str(tmp_path), key=VKEY)
     assert "neither a data folder" in capsys.readouterr().err
