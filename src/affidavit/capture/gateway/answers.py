@@ -104,6 +104,10 @@ class Answers:
         unit.result.row(payload)
         if unit.watched:
             self._subjects(unit, payload)
+        elif not unit.columns and not unit.result.overlooked:
+            # Nobody asked what the columns are, so no data subject can be seen in them.
+            unit.result.overlooked = True
+            self._session.judge.overlooked(unit)
         if unit.result.capture.rows_max:
             self._keep(unit, payload)
 
@@ -115,6 +119,10 @@ class Answers:
                 name, value = backend.decode_parameter_status(self._buffer[start + _HEADER_BYTES : end])
                 if (name, value) == ("standard_conforming_strings", "off"):
                     self._session.planner.strings_changed()
+                elif name == "client_encoding" and value != "UTF8":
+                    self._session.planner.encoding_changed()
+                elif name == "search_path":
+                    self._session.planner.search_path_changed()
             return
         self.statement = event.statement
         if stage is _BOUND or stage is _PARSED:
@@ -140,11 +148,13 @@ class Answers:
             self._columns(expected, unit, payload)
         elif stage is _PARAMETERS and expected.statement is not None:
             expected.statement.oids = backend.decode_parameter_description(payload)
-        elif stage is _COPY_DATA and unit is not None:
+        elif (stage is _COPY_DATA or stage is _ROW) and unit is not None:
             if code & PIECE_HEAD:
-                unit.result.part(b"", begins=True)
+                self._large(unit)
             else:
                 unit.result.row(payload)
+        for skipped in reversed(event.aborted):
+            self._restore(skipped)
         if event.done or stage is _COPY_IN or stage is _COPY_OUT or stage is _ROW:
             self._answered(expected, ok=stage is not _ERROR)
         for skipped in event.aborted:
@@ -155,6 +165,13 @@ class Answers:
         if expected is not None and expected.units:
             unit = expected.units[min(self.statement, len(expected.units) - 1)]
             unit.result.part(self._buffer[start:end], begins=False)
+
+    def _large(self, unit: Unit) -> None:
+        """A row begins that is too large to be held: counted, but not looked into, and the record says so."""
+        unit.result.part(b"", begins=True)
+        unit.result.captured_overflow = True
+        if unit.watched or not unit.columns:
+            self._session.judge.overlooked(unit)
 
     def _unit(self, event: Event[Expected]) -> Unit | None:
         expected = event.token
@@ -221,6 +238,9 @@ class Answers:
     def _error(self, event: Event[Expected], expected: Expected, unit: Unit | None, payload: bytes, end: int) -> None:
         if expected.denied is not None:
             return
+        if expected.code == codes.SYNC or (expected.units and all(u.finished for u in expected.units)):
+            # All were answered, and yet the transaction failed at its end.
+            self._session.transactions.failed_at_end()
         if unit is None:
             unit = self._unit_of_failure(event, expected)
         if unit is not None:
@@ -269,10 +289,6 @@ class Answers:
                 del session.statements[expected.statement.name]
             if expected.portal is not None and session.portals.get(expected.portal.name) is expected.portal:
                 del session.portals[expected.portal.name]
-        if ok:
-            for unit in expected.units:
-                if unit.plan.statement.setting == "search_path" or unit.plan.statement.verb == "DISCARD":
-                    session.planner.search_path_changed()
 
     @staticmethod
     def _settle(
@@ -281,20 +297,23 @@ class Answers:
         before: Prepared | Portal | None,
         ok: bool,
     ) -> None:
-        """What a name means from now on. A failed Parse or Bind of the unnamed one destroys it."""
+        """What a name means from now on. A failed Parse or Bind of the unnamed one destroys it.
+
+        A name that was given another meaning meanwhile, by a message sent since, keeps that one.
+        """
         table: dict[bytes, Prepared | Portal] = names  # type: ignore[assignment]  # both values are of one kind
         if ok:
             named.pending = False
-            table[named.name] = named
+            if named.name and before is not None and table.get(named.name) is before:
+                table[named.name] = named  # the session waited for this answer before it took the name over
         elif table.get(named.name) is named:
             del table[named.name]
         elif not named.name and table.get(b"") is before and before is not None:
             del table[b""]
 
-    def _aborted(self, expected: Expected) -> None:
-        """The upstream skipped this message: it did nothing, and names keep their meaning."""
+    def _restore(self, expected: Expected) -> None:
+        """The upstream skipped this message: names keep their meaning. To be called for the latest message first."""
         session = self._session
-        expected.answered = True
         for named, table in ((expected.statement, session.statements), (expected.portal, session.portals)):
             if named is None or expected.code not in (codes.PARSE, codes.BIND):
                 continue
@@ -304,6 +323,10 @@ class Answers:
                     names[named.name] = expected.before
                 else:
                     del names[named.name]
+
+    def _aborted(self, expected: Expected) -> None:
+        """The upstream skipped this message: it did nothing."""
+        expected.answered = True
         for unit in expected.units:
             if not unit.finished:
                 unit.begun = True
@@ -367,7 +390,6 @@ class Answers:
         """The state moved on while the answer was held: decide again, and withhold what is not allowed any more."""
         session = self._session
         allowed = session.judge.redecide(unit).decision == "allow"
-        session.resume()
         if allowed:
             self.record(unit)
             return
@@ -427,7 +449,6 @@ class Answers:
     def _stream_again(self, unit: Unit) -> None:
         session = self._session
         allowed = session.judge.redecide(unit).decision == "allow"
-        session.resume()
         if allowed and not unit.finished:
             unit.intent_pending = True
             session.append((session.recorder.intent(unit),), lambda answer: self._streams(unit, answer))

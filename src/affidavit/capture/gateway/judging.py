@@ -123,6 +123,13 @@ class Judge:
             if (column.table_oid, column.attnum) in self._keys
         )
 
+    def overlooked(self, unit: Unit) -> None:
+        """Rows of `unit` were not looked into: where data subjects are watched, there may be more than were noted."""
+        if self._keys:
+            if unit.subjects is None:
+                unit.subjects = Subjects()
+            unit.subjects.overflow = True
+
     def subject(self, unit: Unit, column: str, value: str) -> None:
         """Note a data subject of `unit`."""
         if unit.subjects is None:

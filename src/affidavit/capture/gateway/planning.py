@@ -6,16 +6,23 @@ session changes its search path, they resolve to the schema `?`, which no rule a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from affidavit.limits import COLUMNS_MAX, PREPARED_MAX, TABLES_MAX
+from affidavit.limits import COLUMNS_MAX, PREPARED_MAX, SQL_SHAPE_CHARS_MAX, TABLES_MAX
 from affidavit.state.deciding import Request
 from affidavit.wire.sql.understand import KeyUse, Statement, TableUse, Understanding, not_understood
 
 UNKNOWN_SCHEMA = "?"
 _STRINGS = b"standard_conforming_strings"
+_ENCODING = "client_encoding"
+_TO_UTF8 = re.compile(
+    r"\A\s*SET\s+(?:(?:SESSION\s+)?client_encoding\s*(?:=|\bTO\b)|NAMES\b)\s*'?(?:UTF-?8|UNICODE)'?\s*;?\s*\Z", re.I
+)
+# A role can be part of the path ("$user"), and ALL names the path too.
+_MOVES_NAMES = frozenset({"search_path", "role", "session_authorization", "all"})
 _OVER_THE_WHOLE_SYSTEM = frozenset({"write", "define", "grant", "admin"})
 _FACT_ITEMS_MAX = 64
 
@@ -51,12 +58,15 @@ class Planner:
         self._understanding = understanding
         self._schema_of: Mapping[str, str] = schema_of
         self._default = default_schema
+        self._moved = False
+        self._utf8 = True
         self._plain_backslashes = True
         self._texts: dict[bytes, tuple[Plan, ...]] = {}
         self._shapes: dict[tuple[Any, ...], Plan] = {}
 
     def search_path_changed(self) -> None:
         """From here on an unqualified name may mean anything."""
+        self._moved = True
         self._schema_of, self._default = {}, UNKNOWN_SCHEMA
         self._texts.clear()
         self._shapes.clear()
@@ -67,14 +77,39 @@ class Planner:
             self._plain_backslashes = False
             self._texts.clear()
 
+    def encoding_changed(self) -> None:
+        """From here on the server may read other characters than we do: only plain ASCII can be read with certainty."""
+        if self._utf8:
+            self._utf8 = False
+            self._texts.clear()
+
+    def changed_by(self, statement: Statement) -> None:
+        """What a statement that is about to run changes for how those behind it are to be read."""
+        setting = statement.setting
+        if setting in _MOVES_NAMES or statement.verb == "DISCARD" or "set_config" in statement.text.lower():
+            self.search_path_changed()
+        if setting == "standard_conforming_strings":
+            self.strings_changed()
+        names_encoding = setting == "client_encoding" or _ENCODING in statement.text.lower()
+        if names_encoding and not _TO_UTF8.search(statement.text):
+            self.encoding_changed()
+
+    def again(self, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
+        """Plans made earlier, with names as they resolve now: the server too looks them up again."""
+        return tuple(self._one(plan.statement) for plan in plans) if self._moved else plans
+
     def plan(self, text: bytes) -> tuple[Plan, ...]:
         """The plans of a query text, one a statement; none for an empty query."""
         found = self._texts.get(text)
         if found is None:
-            found = tuple(self._one(statement) for statement in self._statements(text))
+            statements = self._statements(text)
+            if any(s.setting in _MOVES_NAMES or "set_config" in s.text.lower() for s in statements[:-1]):
+                self.search_path_changed()  # what stands behind it in the same text is read under it
+            found = tuple(self._one(statement) for statement in statements)
             if len(self._texts) >= PREPARED_MAX:
                 self._texts.clear()
-            self._texts[text] = found
+            if len(text) <= SQL_SHAPE_CHARS_MAX:
+                self._texts[text] = found
         return found
 
     def _statements(self, text: bytes) -> tuple[Statement, ...]:
@@ -86,6 +121,8 @@ class Planner:
             # Whether it names a credential is asked of the bytes that are text; our own escapes would look like some.
             judged = not_understood(text.decode("utf-8", "replace"), "the text is not UTF-8")
             return (replace(judged, text=decoded),)
+        if not self._utf8 and not text.isascii():
+            return (not_understood(decoded, "the client's encoding is not UTF-8"),)
         if b"\\" in text and (not self._plain_backslashes or _STRINGS in text.lower()):
             return (not_understood(decoded, "a backslash may escape: standard_conforming_strings is not on"),)
         return self._understanding.understand(decoded, (UNKNOWN_SCHEMA,))

@@ -22,6 +22,7 @@ from affidavit.state.deciding import Authorization
 
 _ACCESSES_MAX = 1_000
 _AUTHORIZATIONS_MAX = 256
+_CUT_CHARS_MAX = 4_096  # of a statement whose body does not fit: escaped, at most 24 KiB
 _POOL_BYTES = 26 * 64
 _TRANSACTION_OUTCOMES = {COMMITTED: "ok", ROLLED_BACK: "none"}
 
@@ -84,11 +85,10 @@ class Recorder:
         if unit.sent_copy_bytes:
             result["received_bytes"] = unit.sent_copy_bytes
         content: dict[str, Any] = {"result": result}
-        if unit.subjects is not None and unit.subjects.found:
+        if unit.subjects is not None and (unit.subjects.found or unit.subjects.overflow):
             content["data_subjects"] = unit.subjects.block()
-        return self.draft(
-            "access.outcome", self.clock.now_ns(), content, outcome=unit.outcome, ref=unit.intent, tags=self._tags(unit)
-        )
+        fields: dict[str, Any] = {"outcome": unit.outcome, "ref": unit.intent, "tags": self._tags(unit)}
+        return self._fitting("access.outcome", self.clock.now_ns(), content, fields)
 
     def transaction(self, transaction: Transaction) -> Draft:
         """How a transaction ended."""
@@ -115,7 +115,7 @@ class Recorder:
             "action": self.renderer.action(plan, unit.result.capture, unit.protocol, unit.prepared, unit.parameters),
             "authorization": self._authorization(unit.authorization),
         }
-        if unit.subjects is not None and unit.subjects.found:
+        if unit.subjects is not None and (unit.subjects.found or unit.subjects.overflow):
             content["data_subjects"] = unit.subjects.block()
         return content
 
@@ -139,26 +139,41 @@ class Recorder:
             guarantee=unit.guarantee,
             tags=self._tags(unit),
         )
+        return self._fitting(kind, unit.at_ns, content, fields)
+
+    def _fitting(self, kind: str, at_ns: int, content: dict[str, Any], fields: dict[str, Any]) -> Draft:
+        """A draft whose body fits: parts are bounded before they are escaped, which can make six bytes of one."""
         try:
-            return self.draft(kind, unit.at_ns, content, **fields)
+            return self.draft(kind, at_ns, content, **fields)
         except InvalidInput:
-            # Too long for a body although every part is bounded: keep the digests, say that it was cut.
-            return self.draft(kind, unit.at_ns, self._cut(content), **fields)
+            # Keep the digests, say that it was cut. What ran must not stay without a record for its length.
+            return self.draft(kind, at_ns, self._cut(content), **fields)
 
     def _cut(self, content: dict[str, Any]) -> dict[str, Any]:
-        action = dict(content["action"])
+        cut = dict(content)
+        if "action" in content:
+            cut["action"] = self._cut_action(content["action"])
+        if "result" in content:
+            result = dict(content["result"])
+            if result.pop("captured", None) is not None:
+                result.update(captured=[], captured_overflow=True)
+            cut["result"] = result
+        if "data_subjects" in content:
+            cut["data_subjects"] = {"values": [], "overflow": True}
+        return cut
+
+    def _cut_action(self, whole: dict[str, Any]) -> dict[str, Any]:
+        action = dict(whole)
         for name in ("parameters", "columns"):
             if name in action:
                 action[name] = (
                     [{"digest": self.renderer.digest(canonical.encode(action[name]))}] if name == "parameters" else []
                 )
+        if len(action["statement"]) > _CUT_CHARS_MAX:
+            action.setdefault("digest", self.renderer.digest(action["statement"].encode()))
+            action["statement"] = action["statement"][:_CUT_CHARS_MAX]
         action["truncated"] = True
-        result = dict(content.get("result", {}))
-        result.pop("captured", None)
-        cut = {**content, "action": action}
-        if result:
-            cut["result"] = {**result, "captured_overflow": True}
-        return cut
+        return action
 
     def _tags(self, unit: Unit) -> tuple[str, ...]:
         names = unit.plan.tags

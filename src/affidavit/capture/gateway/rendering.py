@@ -180,6 +180,7 @@ class Result:
     captured_bytes: int = 0
     captured_overflow: bool = False
     digester: hmac.HMAC | None = None
+    overlooked: bool = False  # rows went by whose columns nobody had described
 
     def row(self, payload: bytes) -> None:
         self.rows += 1

@@ -246,6 +246,8 @@ class Gateway:
         )
         if upstream.parameters.get("standard_conforming_strings") == "off":
             planner.strings_changed()
+        if upstream.parameters.get("client_encoding") != "UTF8":
+            planner.encoding_changed()
         return Session(
             log=self._log,
             head=self._live,
@@ -295,11 +297,10 @@ class Gateway:
         try:
             view, context = await opening.current_view(self._log, self._live, session.recorder, state)
         except AffidavitError as error:
-            session.log_failed(error.message)
+            session.not_viewed(error.message)
             return
         if self._withdrawn(session.recorder):
             session.fail("revoked", "28000", "The token of this session was revoked.", "Log in with a valid one.")
-            return
         session.viewed(view, context.decider)
 
     # the end

@@ -15,18 +15,19 @@ server would.
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from affidavit.capture.gateway.answers import Answers, denial
 from affidavit.capture.gateway.channel import Channel
 from affidavit.capture.gateway.enforced import Catalogue
+from affidavit.capture.gateway.forgetting import fetches_portal, forget
+from affidavit.capture.gateway.inbox import Inbox
 from affidavit.capture.gateway.judging import Head, Judge
 from affidavit.capture.gateway.outbox import Outbox
 from affidavit.capture.gateway.planning import Plan, Planner, unknown_statement
 from affidavit.capture.gateway.recording import Recorder
+from affidavit.capture.gateway.refusals import FETCH_OF_PORTAL, FUNCTION_CALL
 from affidavit.capture.gateway.rendering import Parameters
 from affidavit.capture.gateway.transactions import Transaction, Transactions
 from affidavit.capture.gateway.unit import (
@@ -37,6 +38,7 @@ from affidavit.capture.gateway.unit import (
     Prepared,
     Unit,
     View,
+    name_text,
 )
 from affidavit.capture.gateway.upstream import Upstream
 from affidavit.errors import InvalidInput
@@ -49,8 +51,6 @@ from affidavit.wire.postgres.backend import Exchange
 from affidavit.wire.postgres.framing import Framer, message
 
 _COUNTED = frozenset({"access", "access.intent"})
-_FORGETS = frozenset({"DEALLOCATE", "DISCARD", "PREPARE"})
-_NAMED = re.compile(r'\s*(?:DEALLOCATE(?:\s+PREPARE)?|PREPARE)\s+(?!ALL\b|PREPARE\b)("(?:[^"]|"")+"|[a-z_]\w*)', re.I)
 _FAILING_NAME = b"affidavit_denied"
 
 
@@ -90,7 +90,8 @@ class Session:
         self._framer = client_framer
         self._session_facts = session_facts
         self._refresh, self._ended = refresh, ended
-        self._then: Callable[[], None] | None = None
+        self._then: list[Callable[[], None]] = []
+        self._viewing = 0  # views that were asked for
         self.exchange: Exchange[Expected] = Exchange()
         self.outbox = Outbox(client.write)
         self.transactions = Transactions(self._transaction_ended)
@@ -98,8 +99,9 @@ class Session:
         self.statements: dict[bytes, Prepared] = {}
         self.portals: dict[bytes, Portal] = {}
         self.segment = 0
-        self._inbox: deque[tuple[int, bytes]] = deque()
-        self._blocked = False
+        self._inbox = Inbox()
+        self._upstream_slow = self._throttled = False
+        self._releasing = False  # a message waits for its own records
         self._waits_for: Expected | None = None
         self._skipping = False
         self._copying: Expected | None = None  # a COPY FROM STDIN whose first answer is due
@@ -124,7 +126,7 @@ class Session:
             self._framer.feed(data)
         except InvalidInput as error:
             fault = error
-        self._inbox.extend(self._framer.messages())
+        self._inbox.put(self._framer.messages())
         self.pump()
         if fault is not None:
             self.fail("protocol", "08P01", fault.message)
@@ -158,40 +160,46 @@ class Session:
 
     def upstream_slow(self, slow: bool) -> None:
         """The upstream reads more slowly than the client sends."""
-        if slow:
+        self._upstream_slow = slow
+        self._throttle()
+
+    def _throttle(self) -> None:
+        """Read no more of the client than can be passed on: what waits is bounded."""
+        throttled = self._upstream_slow or self._inbox.crowded
+        if throttled and not self._throttled:
             self.client.pause()
-        else:
+        elif self._throttled and not throttled:
             self.client.resume()
+        self._throttled = throttled
 
     def after_answers(self) -> None:
         """What waited for an answer may go on; what a lost client left behind may be closed."""
         waits = self._waits_for
         if waits is not None and waits.answered:
             self._waits_for = None
-            self._blocked = False
         self.pump()
         if self.closing and not self.exchange.tokens():
             self.finish()
 
-    def resume(self) -> None:
-        """Go on with the inbox after a wait."""
-        self._blocked = False
-        self.pump()
+    @property
+    def _blocked(self) -> bool:
+        """Whether the next message has to wait. Each reason ends by itself; none may end another's wait."""
+        return self._releasing or self._waits_for is not None or self._viewing > 0
 
     def pump(self) -> None:
         """Work off the inbox until it is empty or something has to be waited for."""
         while self._inbox and not self._blocked and not self.closing:
-            code, payload = self._inbox.popleft()
+            code, payload = self._inbox.take()
             try:
                 if not self._handle(code, payload):
-                    self._inbox.appendleft((code, payload))
-                    self._blocked = True
+                    self._inbox.back(code, payload)
             except InvalidInput as error:
                 self.fail("protocol", "08P01", error.message)
                 return
         if self._to_upstream:
             parts, self._to_upstream = self._to_upstream, []
             self.upstream.channel.write(b"".join(parts) if len(parts) > 1 else parts[0])
+        self._throttle()
 
     # the client's messages; each handler returns False to be called again, after a wait
 
@@ -227,6 +235,9 @@ class Session:
         if not plans:
             self._send(raw, Expected(codes.QUERY, self.segment))
             return True
+        if fetches_portal(plans, self.portals):
+            self._fail_upstream(FETCH_OF_PORTAL, simple=True)
+            return True
         units = self._decide(plans, "simple")
         if units is None:
             return False
@@ -240,7 +251,7 @@ class Session:
     def _parse(self, payload: bytes) -> bool:
         parse = frontend.decode_parse(payload)
         plans = self.planner.plan(parse.query)
-        units = self._decide(plans, "extended", prepared=_name_text(parse.name))
+        units = self._decide(plans, "extended", prepared=name_text(parse.name))
         if units is None:
             return False
         if any(unit.authorization.decision != "allow" for unit in units):
@@ -295,14 +306,17 @@ class Session:
         if portal is None:
             portal = Portal(execute.portal, self._unknown(execute.portal), Parameters((), (), ()), (), self.segment)
         statement = portal.statement
-        plans = statement.plans if statement is not None else ()
-        units = self._decide(plans[:1], "extended", _name_text(statement.name if statement else b""), portal)
+        plans = self.planner.again(statement.plans) if statement is not None else ()
+        if fetches_portal(plans, self.portals):
+            self._fail_upstream(FETCH_OF_PORTAL, simple=False)
+            return True
+        units = self._decide(plans[:1], "extended", name_text(statement.name if statement else b""), portal)
         if units is None:
             return False
         if any(unit.authorization.decision != "allow" for unit in units):
             self._deny(units, simple=False, again=(codes.EXECUTE, payload))
             return True
-        expected = Expected(codes.EXECUTE, self.segment, units=units)
+        expected = Expected(codes.EXECUTE, self.segment, units=units, portal=portal)
         if plans and plans[0].statement.verb == "COPY FROM":
             self._copying = expected
         raw = message(codes.EXECUTE, payload)
@@ -349,11 +363,7 @@ class Session:
 
     def _function_call(self, payload: bytes) -> bool:
         frontend.decode_function_oid(payload)
-        error = notices.error(
-            "ERROR", "0A000", "Function calls by the fast-path protocol are not supported by Affidavit.",
-            hint="Call the function with SELECT.",
-        )  # fmt: skip
-        self._fail_upstream(error, simple=True)
+        self._fail_upstream(FUNCTION_CALL, simple=True)
         return True
 
     def _decide(
@@ -362,6 +372,7 @@ class Session:
         """Units of `plans`, decided under the current state; None where a new view has to be made first."""
         units = self.judge.decide(plans, protocol, prepared, portal)
         if units is None:
+            self._viewing += 1
             self._refresh(self, self.judge.state)
         return units
 
@@ -372,10 +383,9 @@ class Session:
         self._to_upstream.append(raw)
         for unit in expected.units:
             statement = unit.plan.statement
-            if statement.verb in _FORGETS:
-                self._forget(statement.text)
-            if statement.setting == "standard_conforming_strings":
-                self.planner.strings_changed()
+            forget(statement, self.statements, self.portals)
+            # What follows may be planned before this is answered: it counts from here on.
+            self.planner.changed_by(statement)
             if self.transactions.current is not None and statement.transaction == "commit":
                 self.transactions.current.committing = True
 
@@ -384,34 +394,49 @@ class Session:
         if not units or units[0].guarantee in (BEFORE_ANSWER, AFTER):
             send()
             return
-        self._blocked = True
+        self._releasing = True
 
         def sealed(answer: Answer) -> None:
+            self._releasing = False
             for unit, receipt in zip(units, answer.receipts, strict=False):
                 unit.intent = receipt.index
             if answer.refusal is not None:
                 self._not_recorded(answer, units[: len(answer.receipts)], again)
-                return
-            send()
-            self.resume()
+            elif self.closing or not self._in_place(send):
+                self._did_not_run(units)
+            else:
+                self.pump()
 
         self.append(tuple(self.recorder.intent(unit) for unit in units), sealed)
 
     def _deny(self, units: list[Unit], simple: bool, again: tuple[int, bytes]) -> None:
         """Record a refusal, then make both sides see an error in its place."""
-        self._blocked = True
+        self._releasing = True
         for unit in units:
             unit.outcome = "none"
 
         def sealed(answer: Answer) -> None:
+            self._releasing = False
             if answer.refusal is not None:
                 self._not_recorded(answer, [], again)
                 return
+            if self.closing:
+                return
             refused = next(i for i, unit in enumerate(units) if unit.authorization.decision != "allow")
-            self._fail_upstream(denial(units[refused], answer.receipts[refused].index), simple)
-            self.resume()
+            error = denial(units[refused], answer.receipts[refused].index)
+            if self._in_place(lambda: self._fail_upstream(error, simple)):
+                self.pump()
 
         self.append(tuple(self.recorder.access(unit) for unit in units), sealed)
+
+    def _in_place(self, send: Callable[[], None]) -> bool:
+        """Whether `send` had a place behind what came meanwhile. Raises nothing: other sessions share the log."""
+        try:
+            send()
+        except InvalidInput as error:
+            self.fail("protocol", "08P01", error.message)
+            return False
+        return True
 
     def _not_recorded(self, answer: Answer, intents: list[Unit], again: tuple[int, bytes]) -> None:
         """The state moved on between decision and record: decide the message again. Intents that were sealed before
@@ -420,11 +445,15 @@ class Session:
         if refusal is None or refusal.code != "conflict":
             self.log_failed(refusal.message if refusal else "")
             return
-        for unit in intents:
-            unit.outcome = "none"
+        self._did_not_run(intents)
+        self._inbox.back(*again)
+        self.when_viewed(refusal.state, self.pump)
+
+    def _did_not_run(self, units: list[Unit]) -> None:
+        """Intents whose statements were not passed on: their outcomes say so."""
+        for unit in units:
+            unit.finished, unit.outcome = True, "none"
             self.append((self.recorder.outcome(unit),), self._recorded_or_failed)
-        self._inbox.appendleft(again)
-        self.when_viewed(refusal.state, self.resume)
 
     def _fail_upstream(self, error: bytes, simple: bool) -> None:
         """Send something that must fail, and answer with `error` in its place."""
@@ -435,16 +464,6 @@ class Session:
             parse = frontend.encode_parse(frontend.Parse(_FAILING_NAME, text, ()))
             self._send(parse, Expected(codes.PARSE, self.segment, denied=error))
             self._skipping = True
-
-    def _forget(self, text: str) -> None:
-        """A statement gives a prepared name another meaning in SQL: what it is now cannot be seen from here."""
-        found = _NAMED.match(text)
-        if found is None:
-            self.statements.clear()
-            return
-        name = found[1]
-        meant = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        self.statements.pop(meant.encode(), None)
 
     def _unknown(self, name: bytes) -> Prepared:
         plan = unknown_statement(name.decode("utf-8", "backslashreplace"), self.recorder.system, self._session_facts)
@@ -465,24 +484,30 @@ class Session:
 
     def _wait(self, expected: Expected) -> None:
         self._waits_for = expected
-        self._blocked = True
 
     def when_viewed(self, state: int, then: Callable[[], None]) -> None:
         """Make a view of at least `state`, then call `then`."""
-        self._blocked = True
-        self._then = then
+        self._then.append(then)
+        self._viewing += 1
         self._refresh(self, state)
 
     def viewed(self, view: View, decider: Decider) -> None:
         """A new view is recorded."""
         self.judge.seen(view, decider)
-        then, self._then = self._then, None
-        if self.closed:
-            return
-        if then is not None:
+        self._viewing -= 1
+        waiting, self._then = self._then, []
+        for then in waiting:
             then()
-        else:
-            self.resume()
+        self.pump()
+        if self.closing:
+            self.finish()
+
+    def not_viewed(self, reason: str) -> None:
+        """No view could be recorded: what waited for one cannot be recorded either."""
+        self._viewing -= 1
+        self._then.clear()
+        self.log_failed(reason)
+        self.finish()
 
     # recording
 
@@ -562,7 +587,7 @@ class Session:
 
     def finish(self) -> None:
         """Close both sides once everything is answered and recorded."""
-        if self.closed or self.outstanding or (self.exchange.tokens() and not self.answers.cut_off):
+        if self.closed or self.outstanding or self._then or (self.exchange.tokens() and not self.answers.cut_off):
             return
         if not self.answers.cut_off:
             self.answers.lost()
@@ -572,7 +597,3 @@ class Session:
         self._leave_upstream()
         self.client.close()
         self._ended(self)
-
-
-def _name_text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")

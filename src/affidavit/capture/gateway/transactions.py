@@ -28,6 +28,7 @@ class Transaction:
     accesses: list[int] = field(default_factory=list)
     end: str = ""
     committing: bool = False
+    undone: bool = False  # failed at its end, after its statements were answered as done
 
 
 class Transactions:
@@ -61,6 +62,11 @@ class Transactions:
             self._end(COMMITTED if tag.startswith("COMMIT") else ROLLED_BACK)
         elif control == "prepare":
             self._end(UNKNOWN)
+
+    def failed_at_end(self) -> None:
+        """The server could not commit, although all statements were answered: their outcomes do not say all."""
+        if self.current is not None:
+            self.current.failed = self.current.undone = True
 
     def ready(self, status: int) -> None:
         """ReadyForQuery with this transaction status."""
@@ -98,5 +104,6 @@ class Transactions:
             self._report(current)
 
     def _report(self, transaction: Transaction) -> None:
-        if transaction.end and not transaction.pending and (transaction.explicit or transaction.statements > 1):
+        deserving = transaction.explicit or transaction.undone or transaction.statements > 1
+        if transaction.end and not transaction.pending and deserving:
             self._ended(transaction)

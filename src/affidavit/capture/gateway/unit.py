@@ -96,3 +96,8 @@ class Expected:
     denied: bytes | None = None
     own: bool = False  # ours: its answers are not for the client
     answered: bool = False
+
+
+def name_text(name: bytes) -> str:
+    """A name of the protocol as it stands in records."""
+    return name.decode("utf-8", "backslashreplace")
