@@ -10,12 +10,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from affidavit.cli.client import listens
 from affidavit.cli.demo.cast import ANA, EVERYBODY, write_declaration
 from affidavit.cli.demo.clinic import Clinic, load_clinic
 from affidavit.cli.demo.postgres import ThrowawayPostgres
 from affidavit.cli.demo.site import Site
 from affidavit.cli.demo.stage import ALLOWED, CHANGED, DENIED, Stage
 from affidavit.cli.demo.tamper import alter_moment
+from affidavit.config import SOCKET_NAME
 from affidavit.errors import InvalidInput, Unavailable, VerificationError
 
 DEFAULT_FOLDER = Path("demo-data")
@@ -178,6 +180,10 @@ def _empty(root: Path) -> Path:
         if not marker.exists():
             raise InvalidInput(
                 "demo.folder", f"{root} holds something else than a demo.", "Name another with --folder, or move it."
+            )
+        if listens(root / "data" / SOCKET_NAME):
+            raise Unavailable(
+                "demo.running", f"A demo still runs in {root}.", "Stop it with Ctrl-C, or name another with --folder."
             )
         shutil.rmtree(root)
     root.mkdir(parents=True, exist_ok=True)
