@@ -298,3 +298,35 @@ def test_an_outcome_that_grows_beyond_a_body_when_escaped_is_still_recorded() ->
     stage.server(COLUMN, backend.encode_data_row((b"\x01" * 16_000,)), done("SELECT 1"), READY)
     stage.log.seal_all()
     assert [("access.intent", "allow", None), ("access.outcome", None, "ok")] == stage.log.kinds()
+
+
+def test_what_is_sent_behind_an_answered_error_runs_as_little_as_the_server_runs_it() -> None:
+    """The server skips to the next Sync: the later Parse gives the name no meaning, the query has no effect."""
+    stage = Stage()
+    stage.client(parse("DELETE FROM visits"), SYNC, bind("nowhere"))
+    stage.server(backend.PARSE_COMPLETE, READY, FAILURE)
+    stage.client(parse("SELECT 1"), query("DELETE FROM patients"), SYNC)
+    stage.server(READY)
+    stage.log.seal_all()
+    stage.client(bind(), execute(), SYNC)
+    stage.log.seal_all()
+    assert "DELETE FROM visits" == statements(stage)[-1]
+    assert 1 == len(stage.log.sealed)
+
+
+def test_an_intent_that_is_sealed_while_the_server_skips_did_not_run() -> None:
+    stage = Stage()
+    stage.client(bind("nowhere"), query("DELETE FROM patients"), SYNC)
+    stage.server(FAILURE)
+    stage.log.seal_all()
+    assert [("access.intent", "allow", None), ("access.outcome", None, "none")] == stage.log.kinds()
+    assert b"DELETE" not in stage.to_server()
+
+
+def test_a_name_closed_and_taken_again_in_one_pipeline_is_known() -> None:
+    stage = Stage()
+    close = frontend.encode_close(frontend.Target(codes.STATEMENT, b"s"))
+    stage.client(parse("SELECT 1", "s"), close, parse("DELETE FROM visits", "s"), bind("s"), execute(), SYNC)
+    stage.server(backend.PARSE_COMPLETE, backend.CLOSE_COMPLETE, backend.PARSE_COMPLETE)
+    stage.log.seal_all()
+    assert ["DELETE FROM visits"] == statements(stage)

@@ -281,20 +281,20 @@ class Answers:
         expected.answered = True
         session = self._session
         if expected.code == codes.PARSE and expected.statement is not None:
-            self._settle(session.statements, expected.statement, expected.before, ok)
+            self._settle(session.statements, expected.statement, expected, ok)
         elif expected.code == codes.BIND and expected.portal is not None:
-            self._settle(session.portals, expected.portal, expected.before, ok)
+            self._settle(session.portals, expected.portal, expected, ok)
         elif expected.code == codes.CLOSE and ok:
             if expected.statement is not None and session.statements.get(expected.statement.name) is expected.statement:
                 del session.statements[expected.statement.name]
             if expected.portal is not None and session.portals.get(expected.portal.name) is expected.portal:
                 del session.portals[expected.portal.name]
 
-    @staticmethod
     def _settle(
+        self,
         names: dict[bytes, Prepared] | dict[bytes, Portal],
         named: Prepared | Portal,
-        before: Prepared | Portal | None,
+        expected: Expected,
         ok: bool,
     ) -> None:
         """What a name means from now on. A failed Parse or Bind of the unnamed one destroys it.
@@ -304,11 +304,11 @@ class Answers:
         table: dict[bytes, Prepared | Portal] = names  # type: ignore[assignment]  # both values are of one kind
         if ok:
             named.pending = False
-            if named.name and before is not None and table.get(named.name) is before:
-                table[named.name] = named  # the session waited for this answer before it took the name over
+            if expected.before is not None and self._session.waits_for is expected:
+                table[named.name] = named  # a taken name: the session waited, so nothing else was sent since
         elif table.get(named.name) is named:
             del table[named.name]
-        elif not named.name and table.get(b"") is before and before is not None:
+        elif not named.name and expected.before is not None and table.get(b"") is expected.before:
             del table[b""]
 
     def _restore(self, expected: Expected) -> None:

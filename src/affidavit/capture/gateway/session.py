@@ -102,7 +102,7 @@ class Session:
         self._inbox = Inbox()
         self._upstream_slow = self._throttled = False
         self._releasing = False  # a message waits for its own records
-        self._waits_for: Expected | None = None
+        self.waits_for: Expected | None = None
         self._skipping = False
         self._copying: Expected | None = None  # a COPY FROM STDIN whose first answer is due
         self._to_upstream: list[bytes] = []
@@ -117,7 +117,6 @@ class Session:
     # events
 
     def from_client(self, data: bytes) -> None:
-        """Bytes of the client."""
         if self.closing:
             return
         self.received_bytes += len(data)
@@ -132,18 +131,15 @@ class Session:
             self.fail("protocol", "08P01", fault.message)
 
     def from_upstream(self, data: bytes) -> None:
-        """Bytes of the upstream."""
         if not self.closed:
             self.sent_bytes += len(data)
             self.answers.take(data)
             self.after_answers()
 
     def client_lost(self) -> None:
-        """The client's connection is gone."""
         self.close("client")
 
     def upstream_lost(self) -> None:
-        """The upstream's connection is gone."""
         if not self.closing:
             self.fail("upstream", "08006", "The database closed the connection.")
         elif not self.closed:
@@ -174,9 +170,9 @@ class Session:
 
     def after_answers(self) -> None:
         """What waited for an answer may go on; what a lost client left behind may be closed."""
-        waits = self._waits_for
+        waits = self.waits_for
         if waits is not None and waits.answered:
-            self._waits_for = None
+            self.waits_for = None
         self.pump()
         if self.closing and not self.exchange.tokens():
             self.finish()
@@ -184,7 +180,7 @@ class Session:
     @property
     def _blocked(self) -> bool:
         """Whether the next message has to wait. Each reason ends by itself; none may end another's wait."""
-        return self._releasing or self._waits_for is not None or self._viewing > 0
+        return self._releasing or self.waits_for is not None or self._viewing > 0
 
     def pump(self) -> None:
         """Work off the inbox until it is empty or something has to be waited for."""
@@ -201,10 +197,15 @@ class Session:
             self.upstream.channel.write(b"".join(parts) if len(parts) > 1 else parts[0])
         self._throttle()
 
+    @property
+    def _upstream_skips(self) -> bool:
+        """The upstream has answered an error: it skips what comes before a Sync, and names keep their meaning."""
+        return self.exchange.head is None and not self.exchange.idle
+
     # the client's messages; each handler returns False to be called again, after a wait
 
     def _handle(self, code: int, payload: bytes) -> bool:
-        if self._skipping and code not in (codes.SYNC, codes.TERMINATE):
+        if (self._skipping or self._upstream_skips) and code not in (codes.SYNC, codes.TERMINATE):
             return True
         if code == codes.EXECUTE:
             return self._execute(payload)
@@ -402,10 +403,10 @@ class Session:
                 unit.intent = receipt.index
             if answer.refusal is not None:
                 self._not_recorded(answer, units[: len(answer.receipts)], again)
-            elif self.closing or not self._in_place(send):
+                return
+            if self.closing or self._upstream_skips or not self._in_place(send):
                 self._did_not_run(units)
-            else:
-                self.pump()
+            self.pump()
 
         self.append(tuple(self.recorder.intent(unit) for unit in units), sealed)
 
@@ -483,7 +484,7 @@ class Session:
         return False
 
     def _wait(self, expected: Expected) -> None:
-        self._waits_for = expected
+        self.waits_for = expected
 
     def when_viewed(self, state: int, then: Callable[[], None]) -> None:
         """Make a view of at least `state`, then call `then`."""
@@ -534,7 +535,7 @@ class Session:
 
     @property
     def after_full(self) -> bool:
-        """Whether so many records under `after` are waiting that answers have to wait too."""
+        """So many records under `after` are waiting that answers have to wait too."""
         return self.outstanding > AFTER_QUEUE_MAX
 
     # the end
