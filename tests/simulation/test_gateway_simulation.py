@@ -29,7 +29,7 @@ _MARK = re.compile(rb"/\*(\d+)\*/")
 
 
 class Server:
-    """Answers as PostgreSQL would; `ran` are the marks of statements that ran, `rows` of those that sent rows."""
+    """Answers as PostgreSQL would; `ran` counts the marks of statements that ran."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice

@@ -20,7 +20,7 @@ _NAMED = re.compile(r'\s*(?:DEALLOCATE(?:\s+PREPARE)?|PREPARE)\s+(?!ALL\b|PREPAR
 
 def forget(statement: Statement, statements: dict[bytes, Prepared], portals: dict[bytes, Portal]) -> None:
     """Drop the names that `statement` may give another meaning."""
-    if not statement.parsed:
+    if not statement.parsed and statement.verb != "EXECUTE":  # an unknown one was a query, or it had no name
         statements.clear()
         portals.clear()
     if statement.verb in _PORTALS or statement.transaction == "rollback_to":

@@ -23,6 +23,7 @@ _TO_UTF8 = re.compile(
 )
 # A role can be part of the path ("$user"), and ALL names the path too.
 _MOVES_NAMES = frozenset({"search_path", "role", "session_authorization", "all"})
+_MOVING_WORDS = ("search_path", "schema", "role", "authorization", "reset", "discard")
 _OVER_THE_WHOLE_SYSTEM = frozenset({"write", "define", "grant", "admin"})
 _FACT_ITEMS_MAX = 64
 
@@ -86,11 +87,13 @@ class Planner:
     def changed_by(self, statement: Statement) -> None:
         """What a statement that is about to run changes for how those behind it are to be read."""
         setting = statement.setting
-        if setting in _MOVES_NAMES or statement.verb == "DISCARD" or "set_config" in statement.text.lower():
+        text = statement.text.lower()
+        unread = not statement.parsed and any(word in text for word in _MOVING_WORDS)
+        if setting in _MOVES_NAMES or statement.verb == "DISCARD" or "set_config" in text or unread:
             self.search_path_changed()
         if setting == "standard_conforming_strings":
             self.strings_changed()
-        names_encoding = setting == "client_encoding" or _ENCODING in statement.text.lower()
+        names_encoding = setting == "client_encoding" or _ENCODING in text
         if names_encoding and not _TO_UTF8.search(statement.text):
             self.encoding_changed()
 
