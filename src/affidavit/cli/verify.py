@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from affidavit.archive.folder import Folder
 from affidavit.archive.open import Archive, open_archive
 from affidavit.cli.output import console, print_error, print_json, print_table, say
-from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
 from affidavit.tlog.notes import VerifierKey
@@ -59,6 +59,7 @@ def verify(
     """
     try:
         archive = open_archive(location)
+        _check_served(location, archive)
         keys, notes = _verifier_keys(key, archive)
         opened = _body_keys(body_keys, archive) if only is None else {}
         checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
@@ -72,6 +73,14 @@ def verify(
     else:
         _print(verdict)
     return verdict.exit_status
+
+
+def _check_served(location: str, archive: Archive) -> None:
+    """A server that gives no checkpoint serves no log: nothing was judged, so there is no verdict."""
+    if location.startswith(("http://", "https://")) and archive.log.get("checkpoint", NOTE_BYTES_MAX) is None:
+        raise Unavailable(
+            "verify.no_log", f"There is no log at {location}: it gives no checkpoint.", "Give the address of DIR/log."
+        )
 
 
 def _print(verdict: Verdict) -> None:

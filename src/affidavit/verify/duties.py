@@ -129,6 +129,6 @@ class Notebook:
 
     def _reasons(self, duty: Duty) -> str:
         return "; ".join(
-            f"{count:,} because {reason}".replace(",", " ") if count > 1 else reason
+            f"{f'{count:,}'.replace(',', ' ')} because {reason}" if count > 1 else reason
             for reason, count in self._skipped[duty].most_common()
         )

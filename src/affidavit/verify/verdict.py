@@ -9,8 +9,8 @@ Status = Literal["passed", "failed", "not_checked", "not_applicable"]
 
 #: Said in every verdict: what no check of the files alone can show (DESIGN §2, Verify).
 CANNOT_SHOW = (
-    "Someone with the log's key who rewrites everything consistently is found only by a checkpoint kept "
-    "elsewhere: give --kept.",
+    "Someone with the log's key who rewrites everything consistently is found only by checkpoints kept elsewhere "
+    "(--kept), and only up to the newest of them.",
     "Whether the log was told of every event that happened: what no producer handed over is not in it.",
     "Whether tables, columns and classes follow from the recorded statement: statements are not parsed again here.",
     "Whether tags agree with the names they stand for: that takes the log's tag key.",
