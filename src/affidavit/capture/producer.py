@@ -13,6 +13,7 @@ sink has ended the stream (`number`): the producer is of no use any more, its ow
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ Done = Callable[[Answer], None]
 #: Runs all completions of one answered batch. In an event loop: `loop.call_soon_threadsafe`, one wakeup for them all.
 Deliver = Callable[[Callable[[], None]], object]
 
+_log = logging.getLogger(__name__)
 _HOPELESS = frozenset({"unavailable", "full", "number"})
 _FULL = Answer((), Refusal("full", "Too much waits to be written. Retry later."))
 
@@ -164,7 +166,10 @@ def _settle(groups: Sequence[_Group], answer: Answer, settled: list[tuple[Done, 
 
 def _tell(settled: Sequence[tuple[Done, Answer]]) -> None:
     for done, answer in settled:
-        done(answer)
+        try:
+            done(answer)
+        except Exception:  # one caller's mistake must not keep the others from their answers
+            _log.exception("a producer's callback failed")
 
 
 def _numbered(draft: Draft, first: int) -> Draft:

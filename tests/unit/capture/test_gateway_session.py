@@ -407,3 +407,27 @@ def test_data_subjects_in_an_array() -> None:
     stage.server(backend.PARSE_COMPLETE, backend.BIND_COMPLETE, done("SELECT 0"), READY)
     stage.log.seal()
     assert ["6", "7"] == [v["value"] for v in stage.log.bodies()[0]["data_subjects"]["values"]]
+
+
+def test_an_answer_to_a_statement_that_was_not_read_does_not_pass() -> None:
+    stage = Stage()
+    stage.client(query(SELECT))
+    stage.server(COLUMN + ROW + done("SELECT 1"))
+    stage.log.seal()
+    assert stage.to_client()
+    stage.server(COLUMN + backend.encode_data_row((b"unread",)) + done("SELECT 1") + READY)
+    answer = stage.to_client()
+    assert b"unread" not in answer and b"SFATAL" in answer
+    stage.log.seal_all()
+    assert stage.ended
+
+
+def test_a_text_that_is_not_read_ends_with_its_last_statement() -> None:
+    stage = Stage()
+    stage.client(frontend.encode_query(b"SELECT '\xff'; DELETE FROM visits"))
+    stage.log.seal()
+    stage.server(COLUMN, ROW, done("SELECT 1"))
+    assert not stage.log.waiting
+    stage.server(done("DELETE 5"), READY)
+    stage.log.seal_all()
+    assert ("access.outcome", "DELETE 5") == (stage.log.sealed[1][1].kind, stage.log.bodies()[1]["result"]["tag"])

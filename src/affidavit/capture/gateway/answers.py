@@ -130,6 +130,9 @@ class Answers:
             return
         payload = self._buffer[start + _HEADER_BYTES : end]
         if stage is _READY:
+            for unread in expected.units:
+                if not unread.finished:
+                    self.finish(unread, "ok", end)
             self._session.transactions.ready(backend.decode_ready_for_query(payload))
             self._ready(expected)
             self._answered(expected, ok=True)
@@ -178,7 +181,13 @@ class Answers:
         if expected is None or not expected.units:
             return None
         units = expected.units
-        unit = units[event.statement] if event.statement < len(units) else units[-1]
+        if event.statement < len(units):
+            unit = units[event.statement]
+        elif event.stage is _ERROR or not units[-1].plan.statement.parsed:
+            unit = units[-1]
+        else:
+            # What it answers now was neither decided nor recorded: the text means more than we read in it.
+            raise Unavailable("gateway.more_statements", "The database ran more statements than its text was read as.")
         return None if unit.finished else unit
 
     # what a message says
@@ -233,7 +242,9 @@ class Answers:
                 result.rows = counted
         elif stage is _SUSPENDED:
             result.tag = "suspended"
-        self.finish(unit, "ok", end)
+        if unit.plan.statement.parsed or unit.protocol != "simple":
+            self.finish(unit, "ok", end)
+        # else: a text that was not read may hold further statements; its end is ReadyForQuery
 
     def _error(self, event: Event[Expected], expected: Expected, unit: Unit | None, payload: bytes, end: int) -> None:
         if expected.denied is not None:

@@ -299,6 +299,10 @@ class Gateway:
         except AffidavitError as error:
             session.not_viewed(error.message)
             return
+        except Exception:  # whatever it is, the session must not wait for ever
+            _log.exception("a context could not be recorded")
+            session.not_viewed("an unexpected error; the server's log says which")
+            return
         if self._withdrawn(session.recorder):
             session.fail("revoked", "28000", "The token of this session was revoked.", "Log in with a valid one.")
         session.viewed(view, context.decider)
