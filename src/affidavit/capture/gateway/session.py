@@ -558,7 +558,7 @@ class Session:
             return
         self.closing = reason
         self._inbox.clear()
-        if reason in ("revoked", "log", "protocol", "server") or self.upstream.channel.lost:
+        if reason != "client" or self.upstream.channel.lost:
             self.cut()
             return
         self.answers.discard = True
