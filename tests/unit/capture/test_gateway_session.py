@@ -431,3 +431,13 @@ def test_a_text_that_is_not_read_ends_with_its_last_statement() -> None:
     stage.server(done("DELETE 5"), READY)
     stage.log.seal_all()
     assert ("access.outcome", "DELETE 5") == (stage.log.sealed[1][1].kind, stage.log.bodies()[1]["result"]["tag"])
+
+
+def test_a_statement_that_the_database_never_answered_is_not_recorded_as_done() -> None:
+    stage = Stage()
+    stage.client(query("DELETE FROM visits; DELETE FROM patients"))
+    stage.log.seal()
+    stage.server(done("DELETE 1"), READY)
+    stage.log.seal_all()
+    outcomes = [(draft.ref, draft.outcome) for _, draft in stage.log.sealed if draft.kind == "access.outcome"]
+    assert [(100, "ok"), (101, "unknown")] == outcomes

@@ -130,9 +130,10 @@ class Answers:
             return
         payload = self._buffer[start + _HEADER_BYTES : end]
         if stage is _READY:
-            for unread in expected.units:
-                if not unread.finished:
-                    self.finish(unread, "ok", end)
+            for left in expected.units:
+                if not left.finished:
+                    # A text that was not read ends here; a statement that was read and got no answer may have run or not.
+                    self.finish(left, "unknown" if left.plan.statement.parsed else "ok", end)
             self._session.transactions.ready(backend.decode_ready_for_query(payload))
             self._ready(expected)
             self._answered(expected, ok=True)
