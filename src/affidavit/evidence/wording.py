@@ -17,11 +17,6 @@ def moment_words(at: str, bound_ns: int | None) -> str:
     return f"{at[:10]} {at[11:23]} UTC {bound_words(bound_ns)}"
 
 
-def clock_words(at: str, bound_ns: int | None) -> str:
-    """As `moment_words`, without the date."""
-    return f"{at[11:23]} UTC {bound_words(bound_ns)}"
-
-
 def bound_words(bound_ns: int | None) -> str:
     """`± 1.2 ms`, or that nothing bounds the clock's error."""
     if bound_ns is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from affidavit.record.body import Erased, Unreadable, decode_body
+from affidavit.record.body import Erased, Unreadable
 from affidavit.record.header import Header
 
 
@@ -22,8 +22,3 @@ class Record:
     def content(self) -> dict[str, Any]:
         """The body where it can be read, else an empty mapping."""
         return self.body if isinstance(self.body, dict) else {}
-
-
-def body_content(opened: bytes | Erased | Unreadable) -> dict[str, Any] | Erased | Unreadable:
-    """What `open_slot` gave, decoded where it is a plaintext."""
-    return decode_body(opened) if isinstance(opened, bytes) else opened

@@ -82,11 +82,6 @@ class Authorization:
         return self.decision == "allow"
 
     @property
-    def action_errors(self) -> tuple[str, ...]:
-        """The evaluation errors as text."""
-        return tuple(f"{error.policy}: {error.message}" for error in self.errors)
-
-    @property
     def rules(self) -> tuple[str, ...]:
         """The built-in rules that denied, whatever policy says."""
         return tuple(sorted({item.policy for item in self.determining if not item.digest}))

@@ -35,11 +35,6 @@ class Version:
     policy: Policy | None = field(default=None, compare=False, repr=False)
 
 
-def digest_of(value: dict[str, Any]) -> str:
-    """SHA-256 of the canonical value, hex."""
-    return hashlib.sha256(canonical.encode_trusted(value)).hexdigest()
-
-
 class State:
     """State at `index`: every state-changing record before it has been applied."""
 
@@ -148,10 +143,6 @@ class State:
     def credentials_of(self, identity: str) -> list[str]:
         """Names of the credentials of an identity, sorted."""
         return self._listed(f"credential/{identity}")
-
-    def system_ids(self) -> list[str]:
-        """The ids of the declared systems, sorted."""
-        return [name.removeprefix("system/") for name in self.names("system/")]
 
     def _listed(self, owner: str) -> list[str]:
         return sorted(self._lookup.under(owner))

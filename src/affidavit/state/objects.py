@@ -101,11 +101,6 @@ def parse_name(name: str) -> ObjectName:
     return ObjectName(kind, owner_of(name), name, tuple(parts))
 
 
-def is_identity(text: str) -> bool:
-    """Whether `text` is spelled as an identity id."""
-    return _IDENTITY_PATTERN.fullmatch(text) is not None
-
-
 def check_object(name: str, value: object) -> dict[str, Any]:
     """A copy of `value`, checked to be a whole value for the object `name`.
 

@@ -190,7 +190,7 @@ def test_names_by_prefix() -> None:
     assert 3 == len(state.names("observed/"))
     assert ["group/nurses"] == state.names("gro")
     assert [f"membership/{ANN}/nurses"] == state.names(f"membership/{ANN}/")
-    assert ([ANN], ["clinic"]) == (state.members_of("nurses"), state.system_ids())
+    assert ([ANN], ["system/clinic"]) == (state.members_of("nurses"), state.names("system/"))
     assert 16 == len(state.names())
 
 

@@ -245,8 +245,3 @@ def test_make_verifier_refuses_short_salts_and_odd_costs():
 def test_a_broken_stored_verifier_is_an_error_not_a_login():
     with pytest.raises(InvalidInput):
         server(verifier="garbage")
-
-
-def test_md5_response():
-    # By md5sum: of "pencilmaria", then of that text and the salt.
-    assert auth.md5_response("maria", "pencil", b"\1\2\3\4") == b"md524af32cc54486c1c7911f0ce807841d2"

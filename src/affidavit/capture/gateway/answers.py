@@ -132,7 +132,7 @@ class Answers:
         if stage is _READY:
             for left in expected.units:
                 if not left.finished:
-                    # A text that was not read ends here; a statement that was read and got no answer may have run or not.
+                    # A text that was not read ends here; what was read and got no answer may have run or not.
                     self.finish(left, "unknown" if left.plan.statement.parsed else "ok", end)
             self._session.transactions.ready(backend.decode_ready_for_query(payload))
             self._ready(expected)

@@ -263,10 +263,3 @@ class ScramClient:
                 f"The upstream could not prove that it knows our password: {error}.",
                 "Check the upstream's address and TLS settings: this may be another server.",
             ) from None
-
-
-def md5_response(user: str, password: str, salt: bytes) -> bytes:
-    """The answer to AuthenticationMD5Password. Weak, for upstreams that still ask for it: prefer SCRAM there."""
-    inner = hashlib.md5(password.encode() + user.encode(), usedforsecurity=False).hexdigest()
-    outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
-    return b"md5" + outer.encode()
