@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affidavit import compose
 from affidavit.capture.producer import Producer
 from affidavit.cli.client import Client
+from affidavit.compose.create import create
+from affidavit.compose.serving import Served
+from affidavit.compose.site import Site
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.ledger.ledger import Ledger
@@ -152,7 +154,7 @@ class Office:
 def office(folder: Path, prepare: Callable[[Path], None] | None = None) -> Iterator[Office]:
     """A new log in `folder`, opened and served, with its administrator `root`. `prepare` may change the folder first."""
     root = folder / "data"
-    compose.create(root, ORIGIN, "root", "")
+    create(root, ORIGIN, "root", "")
     if prepare is not None:
         prepare(root)
     with opened(root) as one:
@@ -162,13 +164,13 @@ def office(folder: Path, prepare: Callable[[Path], None] | None = None) -> Itera
 @contextmanager
 def opened(root: Path) -> Iterator[Office]:
     """The log in `root`, opened and served."""
-    site = compose._Site(root)
+    site = Site(root)
     ledger = site.open_ledger()
     records = SharedRecords(ledger.reader())
     live = Live.load(records)
     ledger.follow(live.applied, FOLLOWED_KINDS)
     path = root / "test.sock"
-    served = compose._Served(site, live, records, ledger, path)
+    served = Served(site, live, records, ledger, path)
     admin = Client(path, None, server_runs=True)
     try:
         yield Office(root, path, ledger, live, admin, Producer(ledger, os.urandom(16).hex(), site.boot))

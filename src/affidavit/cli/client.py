@@ -108,7 +108,7 @@ def connect(common: Common, *, writes: bool = False) -> Iterator[Client]:
             client.close()
         return
     # Imported only here: a command that finds the server running needs none of the rooms below.
-    from affidavit.compose import serving  # noqa: PLC0415
+    from affidavit.compose.serving import serving  # noqa: PLC0415
 
     with serving(common.data, writes=writes) as path:
         client = Client(path, common.token, server_runs=False)

@@ -26,7 +26,7 @@ def init(
 
     The user of this machine who runs this becomes the first administrator. An existing log is never touched.
     """
-    from affidavit.compose import create  # noqa: PLC0415  heavy rooms only when needed
+    from affidavit.compose.create import create  # noqa: PLC0415  heavy rooms only when needed
 
     if folder.exists() and not folder.is_dir():
         raise InvalidInput("init.folder", f"{folder} is not a folder.", "Name one that is empty or not there yet.")

@@ -66,7 +66,7 @@ def try_(
     say()
     say(f"Then, in another terminal: affidavit timeline --data {data}")
     say("Ctrl-C ends it. The log stays; the database was not changed.", "dim")
-    from affidavit.compose import run  # noqa: PLC0415  heavy rooms only when needed
+    from affidavit.compose.run import run  # noqa: PLC0415  heavy rooms only when needed
 
     return run(data, say)
 
@@ -108,7 +108,7 @@ def _make_whole(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
 
 def _make(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
     """The log, its configuration with one gateway, the upstream's password, the system and the first policy."""
-    from affidavit.compose import create  # noqa: PLC0415  heavy rooms only when needed
+    from affidavit.compose.create import create  # noqa: PLC0415  heavy rooms only when needed
 
     host = re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip(".-") or "localhost"
     create(data, f"{host}/{wanted.system}", None, "")

@@ -14,7 +14,7 @@ def up(*, common: Common = DEFAULTS) -> int:
 
     Stopping closes sessions and the log in order.
     """
-    from affidavit.compose import run  # noqa: PLC0415  heavy rooms only when needed
+    from affidavit.compose.run import run  # noqa: PLC0415  heavy rooms only when needed
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The HTTP client and server of others report each request at this level; the records say more.

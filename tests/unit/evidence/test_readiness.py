@@ -11,7 +11,7 @@ from office import ORIGIN, PEOPLE, Office, office
 
 from affidavit.capture.outside import check_not_behind
 from affidavit.cli.client import Client
-from affidavit.compose import serving
+from affidavit.compose.serving import serving
 from affidavit.config import Config, OutsideConfig, load_config, render_config
 from affidavit.durable import OsDisk
 from affidavit.errors import Corruption

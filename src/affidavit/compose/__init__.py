@@ -1,0 +1,1 @@
+"""The one place that knows concrete classes: makes a log, opens it, serves it, runs it."""

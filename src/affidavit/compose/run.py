@@ -1,0 +1,124 @@
+"""Runs a log with its API and gateways until it is stopped.
+
+Threads. The ledger has two of its own (writer, publisher). Everything else, HTTP, gateways, lapses and copies of
+checkpoints, runs in one event loop; the HTTP server reads the log in the loop's worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from affidavit.capture.gateway.server import Gateway
+from affidavit.capture.lapses import Lapses
+from affidavit.compose.gateways import make_gateway
+from affidavit.compose.site import Site, copy_outside
+from affidavit.errors import AffidavitError
+from affidavit.history.live import FOLLOWED_KINDS, Live
+from affidavit.history.shared import SharedRecords
+from affidavit.ledger.ledger import Ledger
+from affidavit.limits import PUBLISH_INTERVAL_S
+from affidavit.server.app import make_app
+from affidavit.server.peer import bind_socket, make_server
+
+_LOOK_S = 0.2
+_SWITCH_INTERVAL_S = 0.0002
+Say = Callable[[str], None]
+
+
+def run(root: Path, say: Say) -> int:
+    """Run the log in `root` until SIGTERM or SIGINT; `say` is given the lines to print. The exit status: 0 when it
+    was stopped in order, 3 when the log could not go on."""
+    # The ledger's threads and the event loop hand records to each other; at the default of 5 ms each hand-over waits
+    # that long while the loop is busy, which is longer than the fsync.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    return uvloop.run(_run(Site(root), say))
+
+
+async def _run(site: Site, say: Say) -> int:
+    ledger = await asyncio.to_thread(site.open_ledger)
+    try:
+        records = SharedRecords(ledger.reader())
+        live = await asyncio.to_thread(Live.load, records)
+        ledger.follow(live.applied, FOLLOWED_KINDS)
+        failed = await _serve(site, ledger, live, records, say)
+    finally:
+        await asyncio.to_thread(_close, site, ledger)
+    if failed is not None:
+        raise failed
+    say("Stopped in order.")
+    return 0
+
+
+async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords, say: Say) -> AffidavitError | None:
+    """Everything that runs beside the ledger. Ends at a signal (None) or when the ledger has failed (why)."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    appender = site.producer(ledger, loop)
+    path = site.config.server.socket
+    ending = threading.Event()
+    server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
+    listening = bind_socket(path)
+    gateways = [make_gateway(site, item, live, site.producer(ledger, loop)) for item in site.config.gateways]
+    started: list[Gateway] = []
+    tasks = [
+        loop.create_task(server.serve(sockets=[listening])),
+        loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
+        loop.create_task(_keep_outside(site, ledger)),
+    ]
+    try:
+        for gateway in gateways:
+            await gateway.start()
+            started.append(gateway)
+        _say_how(site, started, records.size, say)
+        while not stopping.is_set() and ledger.failure is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LOOK_S)
+    finally:
+        for gateway in started:
+            await gateway.stop()
+        ending.set()
+        server.should_exit = True
+        await asyncio.wait(tasks[:1])
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        path.unlink(missing_ok=True)
+    return ledger.failure
+
+
+async def _keep_outside(site: Site, ledger: Ledger) -> None:
+    """Copy each new checkpoint to the folders outside, until cancelled."""
+    size = -1
+    while site.outside:
+        if ledger.published.size != size:
+            size = ledger.published.size
+            await asyncio.to_thread(copy_outside, site, ledger)
+        await asyncio.sleep(PUBLISH_INTERVAL_S / 2)
+
+
+def _close(site: Site, ledger: Ledger) -> None:
+    if ledger.failure is None:
+        ledger.close("Stopped in order.")
+        copy_outside(site, ledger)
+    else:
+        with contextlib.suppress(AffidavitError):
+            ledger.close("The log could not go on.")
+
+
+def _say_how(site: Site, gateways: list[Gateway], size: int, say: Say) -> None:
+    say(f"{site.config.origin} runs: {size:,} records; API on {site.config.server.socket}.")
+    for gateway, config in zip(gateways, site.config.gateways, strict=True):
+        host = config.listen.host if config.listen.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
+        say(f"{config.system}, recorded (the password is a personal token, see `affidavit token create`):")
+        say(f'  psql "host={host} port={gateway.port} dbname={config.database} user=HANDLE"')

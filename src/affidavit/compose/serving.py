@@ -1,0 +1,72 @@
+"""Serves a log to this process alone, for commands that run while no server does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from affidavit.compose.site import Site, copy_outside
+from affidavit.config import SOCKET_NAME
+from affidavit.history.live import FOLLOWED_KINDS, Live
+from affidavit.history.shared import SharedRecords
+from affidavit.ledger.ledger import Ledger
+from affidavit.server.app import make_app
+from affidavit.server.peer import LocalServer, bind_socket, make_server
+
+
+@contextlib.contextmanager
+def serving(root: Path, *, writes: bool) -> Iterator[Path]:
+    """Serve the log in `root` to this process alone, on a socket in a private folder, while no server runs.
+
+    With `writes` the log is opened for writing, and closed in order at the end. Raises what opening it raises.
+    """
+    site = Site(root)
+    ledger = site.open_ledger() if writes else None
+    try:
+        records = SharedRecords(ledger.reader()) if ledger is not None else site.read_only()
+        live = Live.load(records)
+        if ledger is not None:
+            ledger.follow(live.applied, FOLLOWED_KINDS)
+        with tempfile.TemporaryDirectory(prefix="affidavit-") as folder:
+            path = Path(folder) / SOCKET_NAME
+            served = Served(site, live, records, ledger, path)
+            try:
+                yield path
+            finally:
+                served.stop()
+    finally:
+        if ledger is not None:
+            ledger.close("The command is done.")
+            copy_outside(site, ledger)
+
+
+class Served:
+    """The API in a thread with a loop of its own."""
+
+    def __init__(self, site: Site, live: Live, records: SharedRecords, ledger: Ledger | None, path: Path) -> None:
+        self._ready = threading.Event()
+        self._ending = threading.Event()
+        self._server: LocalServer | None = None
+        listening = bind_socket(path)
+
+        async def serve() -> None:
+            appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
+            services = site.services(live, records, appender, self._ending, file_access=True)
+            self._server = make_server(make_app(services))
+            self._ready.set()
+            await self._server.serve(sockets=[listening])
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), name="local API", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """End the server and its thread."""
+        self._ending.set()
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join()

@@ -1,0 +1,143 @@
+"""A data folder with what every way of opening it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from affidavit.capture.administration import Administration, ReadOnly
+from affidavit.capture.outside import OutsideFolder, check_not_behind
+from affidavit.capture.producer import Producer
+from affidavit.capture.tokens import Tokens, TokenStore
+from affidavit.clock import Clock, SystemClock, boot_id, kernel_clock_status
+from affidavit.config import CONFIG_NAME, load_config
+from affidavit.durable import Disk, OsDisk
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.evidence.explain import Explainer
+from affidavit.evidence.export import Bounds
+from affidavit.evidence.readiness import Outside
+from affidavit.history.live import Live
+from affidavit.history.shared import SharedRecords
+from affidavit.ledger.keys import Secrets
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.publisher import read_checkpoint
+from affidavit.ledger.reader import Reader
+from affidavit.ledger.signer import FileSigner
+from affidavit.limits import NOTE_BYTES_MAX
+from affidavit.record.moment import format_moment
+from affidavit.server.identity import host_name
+from affidavit.server.services import Services
+
+_STREAM_BYTES = 16
+
+
+class Site:
+    """A data folder with what every way of opening it needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.config = load_config(self.root)
+        self.disk: Disk = OsDisk()
+        self.clock: Clock = SystemClock()
+        self.layout = Layout(self.root)
+        self.secrets = Secrets.load(self.disk, self.layout.secrets)
+        if self.secrets.origin != self.config.origin:
+            raise InvalidInput(
+                "secrets.origin",
+                f"{CONFIG_NAME} names the log {self.config.origin}, its keys belong to {self.secrets.origin}.",
+                "Put back the configuration or the secrets that belong to this log.",
+            )
+        self.boot = boot_id()
+        self.outside = tuple(
+            OutsideFolder(self.disk, item.folder, self.secrets.verifier) for item in self.config.outside
+        )
+
+    def open_ledger(self) -> Ledger:
+        """The log, open for writing. Raises `Corruption` where a folder outside knows more than it."""
+        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        for folder in self.outside:
+            kept = folder.look()
+            if kept is not None:
+                check_not_behind(self.disk, self.layout.log, published, kept, folder.folder)
+        return Ledger.open(
+            self.root,
+            self.disk,
+            self.clock,
+            self.secrets,
+            self.config.origin,
+            self.boot,
+            os.urandom,
+            kernel_clock_status,
+        )
+
+    def read_only(self) -> SharedRecords:
+        """The records as they are now, without taking the writer's lock."""
+        keys = self.secrets.body_keys_by_id
+        return SharedRecords(Reader.of_folder(self.root, self.disk, keys, self.secrets.verifier))
+
+    def producer(self, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> Producer:
+        """A producer of its own stream, that answers in `loop`."""
+        return Producer(ledger, os.urandom(_STREAM_BYTES).hex(), self.boot, loop.call_soon_threadsafe)
+
+    def services(
+        self,
+        live: Live,
+        records: SharedRecords,
+        appender: Producer | None,
+        ending: threading.Event,
+        *,
+        file_access: bool,
+    ) -> Services:
+        """What the API is given. Without `appender` it only reads."""
+        administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
+        bounds = Bounds(records)
+        store = TokenStore(self.layout.secrets / "scram")
+        return Services(
+            origin=self.config.origin,
+            verifier_key=self.secrets.verifier.to_text(),
+            host=host_name(),
+            file_access=file_access,
+            live=live,
+            records=records,
+            clock=self.clock,
+            randomness=os.urandom,
+            tokens=Tokens(live, store, administration, os.urandom),
+            administration=administration,
+            writes=appender is not None,
+            bounds=bounds,
+            explainer=Explainer(records, live.name_of, bounds),
+            outside=self._outside,
+            status=self._status,
+            stopping=ending.is_set,
+        )
+
+    def _outside(self) -> tuple[Outside, ...]:
+        for folder in self.outside:
+            if folder.size is None:
+                with contextlib.suppress(AffidavitError):
+                    folder.look()
+        return tuple(Outside(str(folder.folder), folder.size, folder.problem) for folder in self.outside)
+
+    def _status(self) -> dict[str, Any]:
+        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        return {
+            "published": {"size": published.size, "root": published.root.hex()},
+            "gateways": [
+                {"system": item.system, "listen": str(item.listen), "database": item.database}
+                for item in self.config.gateways
+            ],
+        }
+
+
+def copy_outside(site: Site, ledger: Ledger) -> None:
+    """Copy the newest checkpoint to the folders outside. What fails is kept in each folder's `problem`."""
+    size, at = ledger.published.size, format_moment(site.clock.now_ns())
+    note = site.disk.read(site.layout.checkpoint, NOTE_BYTES_MAX) if site.outside else None
+    for folder in site.outside:
+        if note is not None:
+            folder.keep(note, size, at)
