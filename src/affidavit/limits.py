@@ -47,6 +47,12 @@ NOTE_BYTES_MAX = 1_000_000  # as Go's sumdb/note, so both sides refuse the same
 NOTE_NAME_BYTES_MAX = 1_024  # of a key's name and of an origin; real ones are below 100
 TILES_CACHED_MAX = 64  # tiles that one proof reader keeps: two proofs in a tree of 2^63 leaves touch fewer
 
+# Witnesses
+POLICY_BYTES_MAX = 262_144  # a policy file: 64 witnesses with ML-DSA keys of 1.8 KB each, and words about them
+POLICY_ENTRIES_MAX = 64  # logs, witnesses and groups, each; C2SP asks for 32 at least
+WITNESS_REQUEST_BYTES_MAX = 16_384  # C2SP logs send less than 10 KiB: 63 hashes and a note of a few lines
+WITNESS_ANSWER_BYTES_MAX = 16_384  # cosignature lines: an ML-DSA-44 one takes 3.3 KB
+
 # Archives
 ARCHIVE_PATH_BYTES_MAX = 1_024  # a path inside an archive; ours are below 100
 ARCHIVE_DEPTH_MAX = 16  # folders below each other; a log of 2^63 entries has 8

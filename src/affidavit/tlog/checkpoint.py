@@ -16,6 +16,9 @@ from affidavit.tlog.hashing import EMPTY_ROOT
 from affidavit.tlog.notes import SignerKey, VerifierKey, open_note, sign_note
 from affidavit.tlog.tiles import HASH_BYTES
 
+#: The code for a tree of size 0 with another root: a witness answers it otherwise than what cannot be read.
+EMPTY_TREE = "checkpoint.empty_tree"
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -33,7 +36,7 @@ class Checkpoint:
         if len(self.root) != HASH_BYTES:
             raise InvalidInput("checkpoint.root", f"A root has {HASH_BYTES} bytes, not {len(self.root)}.")
         if self.size == 0 and self.root != EMPTY_ROOT:
-            raise InvalidInput("checkpoint.root", "A tree of size 0 has the root of the empty tree and no other.")
+            raise InvalidInput("checkpoint.empty_tree", "A tree of size 0 has the root of the empty tree and no other.")
 
     def format(self) -> str:
         """The text to sign."""
@@ -41,7 +44,10 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """The checkpoint of a note's text. Raises `VerificationError` for anything but its one spelling."""
+        """The checkpoint of a note's text. Raises `VerificationError` for anything but its one spelling.
+
+        Codes: `checkpoint.malformed`; `checkpoint.empty_tree` for size 0 with another root than the empty tree's.
+        """
         lines = text.split("\n", 4)
         if len(lines) < 4 or not text.endswith("\n"):
             raise _malformed("it does not have three lines that end in LF")
@@ -55,6 +61,8 @@ class Checkpoint:
         except (binascii.Error, UnicodeEncodeError):
             raise _malformed("its third line is not base64") from None
         except InvalidInput as error:
+            if error.code == EMPTY_TREE:
+                raise VerificationError("checkpoint.empty_tree", error.message) from None
             raise _malformed(error.message) from None
         if checkpoint.format() != text:
             raise _malformed("it is not in its one spelling (leading zeros, or odd base64)")

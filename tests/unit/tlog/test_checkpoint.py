@@ -41,7 +41,6 @@ def test_a_checkpoint_is_written_and_read() -> None:
         f"o\n\n{ROOT}\n",
         f"o\n{2**63}\n{ROOT}\n",
         f"o\n{'9' * 5000}\n{ROOT}\n",
-        f"o\n0\n{ROOT}\n",
         f"o\n1\n{ROOT[:-1]}\n",
         f"o\n1\n{ROOT} \n",
         f"o\n1\n{ROOT[:-2]}d=\n",  # the bits after the last byte are not zero
@@ -54,6 +53,12 @@ def test_everything_else_is_refused(text: str) -> None:
     with pytest.raises(VerificationError) as refused:
         Checkpoint.parse(text)
     assert "checkpoint.malformed" == refused.value.code
+
+
+def test_an_empty_tree_has_one_root() -> None:
+    with pytest.raises(VerificationError) as refused:
+        Checkpoint.parse(f"o\n0\n{ROOT}\n")
+    assert "checkpoint.empty_tree" == refused.value.code
 
 
 def test_a_checkpoint_of_another_log_or_key_is_refused() -> None:
