@@ -27,7 +27,7 @@ from affidavit.state.deciding import Decider, Request
 from affidavit.state.fold import State
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
-from affidavit.tlog.notes import SignerKey
+from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.tiles import encode_entries, entries_path
 
 ORIGIN = "log.example/clinic"

@@ -8,7 +8,7 @@ import pytest
 
 from affidavit.archive.open import open_archive
 from affidavit.record.body import BodyKey
-from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.verify import verify
 
 LOGS = sorted(path for path in Path(__file__).parent.iterdir() if (path / "log").is_dir())

@@ -10,7 +10,7 @@ from gochecker_build import run_checker
 
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
-from affidavit.tlog.notes import SignerKey
+from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.tiles import bundles_of, encode_entries
 
 KEY = SignerKey("log.example/interop", b"\1" * 32)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from affidavit.errors import VerificationError
 from affidavit.tlog.hashing import Tree, leaf_hash, root_of
-from affidavit.tlog.notes import SignerKey, open_note, sign_note
+from affidavit.tlog.keys import SignerKey
+from affidavit.tlog.notes import open_note, sign_note
 from affidavit.tlog.proofs import (
     TileHashes,
     prove_consistency,

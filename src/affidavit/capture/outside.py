@@ -14,7 +14,7 @@ from affidavit.errors import AffidavitError, Corruption
 from affidavit.limits import NOTE_BYTES_MAX, TILE_BYTES_MAX
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, Tree
-from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.tiles import HASH_BYTES, tile_path, tile_width
 
 NEWEST = "checkpoint"

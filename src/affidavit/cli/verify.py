@@ -18,7 +18,7 @@ from affidavit.cli.output import console, print_error, print_json, print_table, 
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
-from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import Progress as Watch
 from affidavit.verify.verify import verify as judge

@@ -14,7 +14,7 @@ from affidavit.durable import PRIVATE, PRIVATE_FOLDER, Disk, clear_temporary, wr
 from affidavit.errors import InvalidInput
 from affidavit.limits import SECRET_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
-from affidavit.tlog.notes import SignerKey, VerifierKey
+from affidavit.tlog.keys import SignerKey, VerifierKey
 
 LOG_KEY, LOG_VKEY, BODY_KEYS, TAG_KEY, DIGEST_KEY = "log.key", "log.vkey", "body.keys", "tag.key", "digest.key"
 _UNFINISHED = ".unfinished"

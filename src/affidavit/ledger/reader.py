@@ -33,7 +33,7 @@ from affidavit.record.header import Header
 from affidavit.record.read import Record
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.tlog.hashing import leaf_hash
-from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.tiles import decode_entries, tile_path
 
 _headers = msgspec.json.Decoder(Header)

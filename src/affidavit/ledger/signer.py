@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
-from affidavit.tlog.notes import SignerKey, VerifierKey
+from affidavit.tlog.keys import SignerKey, VerifierKey
 
 
 class Signer(Protocol):

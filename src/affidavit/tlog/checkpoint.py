@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from affidavit.errors import InvalidInput, VerificationError
 from affidavit.limits import NOTE_NAME_BYTES_MAX, TREE_SIZE_MAX
 from affidavit.tlog.hashing import EMPTY_ROOT
-from affidavit.tlog.notes import SignerKey, VerifierKey, open_note, sign_note
+from affidavit.tlog.keys import SignerKey, VerifierKey
+from affidavit.tlog.notes import open_note, sign_note
 from affidavit.tlog.tiles import HASH_BYTES
 
 #: The code for a tree of size 0 with another root: a witness answers it otherwise than what cannot be read.

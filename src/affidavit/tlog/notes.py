@@ -6,50 +6,17 @@ Opening a note fails closed, as the Go implementation does and a little more str
   3. each line of a known key must verify, repeats included; one that fails rejects the whole note;
   4. lines of unknown keys are kept and never count;
   5. a note without a line of a known key is rejected.
-
-Keys of type 0x01 (Ed25519) sign and verify. Keys of type 0x04 (timestamped Ed25519 cosignature) verify. All
-other types, 0x06 (ML-DSA-44) among them, are lines of unknown keys here.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from hashlib import sha256
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from dataclasses import dataclass
 
 from affidavit.errors import InvalidInput, VerificationError
-from affidavit.limits import NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX, NOTE_SIGNATURES_MAX
-
-ED25519 = 0x01
-COSIGNATURE_ED25519 = 0x04
-
-_DASH = "— "
-_KEY_BYTES = 32
-_SIGNATURE_BYTES = 64
-_TIME_BYTES = 8
-_KEY_TEXT_CHARS_MAX = NOTE_NAME_BYTES_MAX + 4_096  # room for an ML-DSA-44 key, so that its refusal can name the type
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureLine:
-    """One signature line.
-
-    `time_s` (Unix seconds) is set on a verified cosignature alone: it is the cosigner's claim.
-    """
-
-    name: str
-    key_id: bytes
-    signature: bytes
-    time_s: int | None = None
-
-    def to_text(self) -> str:
-        """The line as it stands in a note, with its LF."""
-        return f"{_DASH}{self.name} {_to_base64(self.key_id + self.signature)}\n"
+from affidavit.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
+from affidavit.tlog.keys import LINE_START, SignatureLine, SignerKey, VerifierKey
+from affidavit.tlog.spelling import check_text, from_base64, is_name, is_note_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,136 +28,24 @@ class Note:
     unverified: tuple[SignatureLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """The public key of a log or witness: `name+hex(key id)+base64(type ‖ key)`."""
-
-    name: str
-    type: int
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        if self.type not in (ED25519, COSIGNATURE_ED25519):
-            raise InvalidInput(
-                "key.type",
-                f"The key {self.name!r} has the type 0x{self.type:02x}, which is not supported.",
-                "Use a key of type 0x01 (Ed25519) or 0x04 (timestamped Ed25519 cosignature).",
-            )
-        if len(self.public_key) != _KEY_BYTES:
-            raise InvalidInput("key.length", f"An Ed25519 key has {_KEY_BYTES} bytes, not {len(self.public_key)}.")
-
-    @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """The key that a text names.
-
-        Raises `InvalidInput`, also where the key id does not belong to the key.
-        """
-        parts = text.split("+", 2) if len(text) <= _KEY_TEXT_CHARS_MAX else []
-        if len(parts) != 3:
-            raise InvalidInput("key.form", "A verifier key has the form name+id+key.", "Copy the whole line.")
-        name, id_text, key_text = parts
-        _check_name(name)
-        encoded = _key_bytes(key_text)
-        if id_text != _key_id(name, encoded).hex():
-            raise InvalidInput("key.id", f"The id of the key {name!r} does not belong to it.", "Copy it again.")
-        return cls(name, encoded[0], encoded[1:])
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name ‖ LF ‖ type ‖ key): a hint for finding the key, no proof."""
-        return _key_id(self.name, self._encoded)
-
-    def to_text(self) -> str:
-        """The key as `parse` reads it."""
-        return f"{self.name}+{self.key_id.hex()}+{_to_base64(self._encoded)}"
-
-    def verify(self, text: str, line: SignatureLine) -> SignatureLine:
-        """The line, verified over the text; a cosignature with its time. Raises `VerificationError`."""
-        signature, message, time_s = line.signature, text.encode(), None
-        if self.type == COSIGNATURE_ED25519:
-            time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
-            signature = signature[_TIME_BYTES:]
-            message = f"cosignature/v1\ntime {time_s}\n".encode() + message
-        failed = VerificationError("note.signature", f"The signature by {self.name} does not verify.")
-        if len(signature) != _SIGNATURE_BYTES:
-            raise failed
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            raise failed from None
-        return SignatureLine(self.name, self.key_id, line.signature, time_s)
-
-    @property
-    def _encoded(self) -> bytes:
-        return bytes([self.type]) + self.public_key
-
-
-@dataclass(frozen=True, slots=True)
-class SignerKey:
-    """An Ed25519 key that signs notes: `PRIVATE+KEY+name+hex(key id)+base64(0x01 ‖ seed)`.
-
-    Keep its text secret.
-    """
-
-    name: str
-    seed: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        if len(self.seed) != _KEY_BYTES:
-            raise InvalidInput("key.length", f"An Ed25519 seed has {_KEY_BYTES} bytes, not {len(self.seed)}.")
-
-    @classmethod
-    def generate(cls, name: str) -> SignerKey:
-        """A new key from the operating system's randomness.
-
-        Raises `InvalidInput` for a name that no note may have.
-        """
-        return cls(name, Ed25519PrivateKey.generate().private_bytes_raw())
-
-    @classmethod
-    def parse(cls, text: str) -> SignerKey:
-        """The key of a text; no part of it is repeated in the `InvalidInput` that this raises."""
-        parts = text.split("+", 4) if len(text) <= _KEY_TEXT_CHARS_MAX else []
-        if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
-            raise InvalidInput("key.form", "A signer key has the form PRIVATE+KEY+name+id+key.")
-        encoded = _key_bytes(parts[4])
-        if encoded[0] != ED25519:
-            raise InvalidInput("key.type", f"A signer key of type 0x{encoded[0]:02x} is not supported; use Ed25519.")
-        key = cls(parts[2], encoded[1:])
-        if parts[3] != key.verifier.key_id.hex():
-            raise InvalidInput("key.id", "The signer key's id does not belong to it: the text was altered.")
-        return key
-
-    def to_text(self) -> str:
-        """The key as `parse` reads it: a secret."""
-        encoded = _to_base64(bytes([ED25519]) + self.seed)
-        return f"PRIVATE+KEY+{self.name}+{self.verifier.key_id.hex()}+{encoded}"
-
-    @property
-    def verifier(self) -> VerifierKey:
-        """The public key that goes with it."""
-        public_key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
-        return VerifierKey(self.name, ED25519, public_key)
-
-    def sign(self, message: bytes) -> bytes:
-        """The raw Ed25519 signature, 64 bytes, of a message."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(message)
-
-
-def sign_note(text: str, *signers: SignerKey) -> bytes:
-    """The note with one line a signer.
+def sign_note(text: str, *signers: SignerKey, time_s: int = 0) -> bytes:
+    """The note with one line a signer, made at `time_s` (Unix seconds) where a line bears its time.
 
     Raises `InvalidInput` for a text that no note may have, or without a signer.
     """
-    if not text.endswith("\n") or not _is_note_text(text) or len(text.encode()) > NOTE_BYTES_MAX // 2:
-        raise InvalidInput("note.text", "The text of a note ends in LF, is bounded and holds no control characters.")
-    if not 1 <= len(signers) <= NOTE_SIGNATURES_MAX:
+    return join_note(text, [key.line(text, time_s) for key in signers])
+
+
+def join_note(text: str, lines: Iterable[SignatureLine]) -> bytes:
+    """The note of a text and its lines, none of them verified.
+
+    Raises `InvalidInput` for a text that no note may have, or without a line.
+    """
+    check_text(text)
+    texts = [line.to_text() for line in lines]
+    if not 1 <= len(texts) <= NOTE_SIGNATURES_MAX:
         raise InvalidInput("note.signers", f"A note has 1 to {NOTE_SIGNATURES_MAX} signers.")
-    message = text.encode()
-    lines = [SignatureLine(key.name, key.verifier.key_id, key.sign(message)).to_text() for key in signers]
-    return "".join([text, "\n", *lines]).encode()
+    return "".join([text, "\n", *texts]).encode()
 
 
 def parse_note(data: bytes) -> tuple[str, tuple[SignatureLine, ...]]:
@@ -204,7 +59,7 @@ def parse_note(data: bytes) -> tuple[str, tuple[SignatureLine, ...]]:
         whole = data.decode()
     except UnicodeDecodeError:
         raise _malformed("it is not UTF-8") from None
-    if not _is_note_text(whole):
+    if not is_note_text(whole):
         raise _malformed("it holds a control character")
     split = whole.rfind("\n\n")
     block = whole[split + 2 :]
@@ -248,12 +103,12 @@ def open_note(data: bytes, verifiers: Iterable[VerifierKey]) -> Note:
 
 
 def _parse_line(line: str) -> SignatureLine:
-    if not line.startswith(_DASH):
+    if not line.startswith(LINE_START):
         raise _malformed("a signature line does not begin with an em dash and a space")
-    name, _, encoded = line[len(_DASH) :].partition(" ")
-    if not _is_name(name):
+    name, _, encoded = line[len(LINE_START) :].partition(" ")
+    if not is_name(name):
         raise _malformed("a signature line has a name that no key may have")
-    raw = _from_base64(encoded)
+    raw = from_base64(encoded)
     if raw is None or len(raw) < 5:
         raise _malformed("a signature is not base64 of a key id and a signature")
     return SignatureLine(name, raw[:4], raw[4:])
@@ -261,55 +116,3 @@ def _parse_line(line: str) -> SignatureLine:
 
 def _malformed(why: str) -> VerificationError:
     return VerificationError("note.malformed", f"This is not a signed note: {why}.")
-
-
-def _is_note_text(text: str) -> bool:
-    return all(character >= " " or character == "\n" for character in text) and _is_unicode(text)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether the text has a UTF-8 form, that is, holds no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_name(name: str) -> bool:
-    if not name or "+" in name or not _is_note_text(name) or len(name.encode()) > NOTE_NAME_BYTES_MAX:
-        return False
-    return not any(character.isspace() for character in name)
-
-
-def _check_name(name: str) -> None:
-    if not _is_name(name):
-        raise InvalidInput(
-            "key.name",
-            f"{name[:100]!r} cannot name a key.",
-            "A name is not empty and holds no space, plus sign or control character.",
-        )
-
-
-def _key_bytes(text: str) -> bytes:
-    encoded = _from_base64(text)
-    if encoded is None or len(encoded) < 2:
-        raise InvalidInput("key.base64", "The last part of a key is base64 of its type and its bytes.")
-    return encoded
-
-
-def _key_id(name: str, encoded: bytes) -> bytes:
-    return sha256(name.encode() + b"\n" + encoded).digest()[:4]
-
-
-def _to_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _from_base64(text: str) -> bytes | None:
-    """The bytes of standard, padded base64 in its one spelling; None for anything else."""
-    try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        return None
-    return data if _to_base64(data) == text else None

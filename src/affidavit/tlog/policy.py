@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from affidavit.errors import InvalidInput
 from affidavit.limits import POLICY_BYTES_MAX, POLICY_ENTRIES_MAX
-from affidavit.tlog.notes import COSIGNATURE_ED25519, ED25519, SignatureLine, VerifierKey
+from affidavit.tlog.keys import COSIGNATURE_ED25519, ED25519, SignatureLine, VerifierKey
 
 NONE = "none"
 _GAP = re.compile(r"[ \t]+")

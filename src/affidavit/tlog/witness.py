@@ -27,7 +27,8 @@ from hashlib import sha256
 from affidavit.errors import VerificationError
 from affidavit.limits import PROOF_HASHES_MAX, TREE_SIZE_MAX, WITNESS_ANSWER_BYTES_MAX, WITNESS_REQUEST_BYTES_MAX
 from affidavit.tlog.checkpoint import EMPTY_TREE, Checkpoint
-from affidavit.tlog.notes import SignatureLine, VerifierKey, open_note, parse_note
+from affidavit.tlog.keys import SignatureLine, VerifierKey
+from affidavit.tlog.notes import open_note, parse_note
 from affidavit.tlog.proofs import verify_consistency
 from affidavit.tlog.tiles import HASH_BYTES
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from affidavit.errors import VerificationError
 from affidavit.limits import NOTE_BYTES_MAX
 from affidavit.tlog.checkpoint import Checkpoint
-from affidavit.tlog.notes import ED25519, SignatureLine, VerifierKey, open_note
+from affidavit.tlog.keys import ED25519, SignatureLine, VerifierKey
+from affidavit.tlog.notes import open_note
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.evidence import Evidence, read
 from affidavit.verify.verdict import Kept, Signature

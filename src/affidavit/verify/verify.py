@@ -44,7 +44,7 @@ from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEPT_MAX
 from affidavit.record.body import BodyKey
 from affidavit.record.header import decode_header
 from affidavit.tlog.checkpoint import Checkpoint
-from affidavit.tlog.notes import VerifierKey
+from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.bodies import BodyStore
 from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, open_signed
 from affidavit.verify.content import Content

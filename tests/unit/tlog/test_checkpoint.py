@@ -9,7 +9,8 @@ import pytest
 from affidavit.errors import InvalidInput, VerificationError
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT
-from affidavit.tlog.notes import SignerKey, sign_note
+from affidavit.tlog.keys import SignerKey
+from affidavit.tlog.notes import sign_note
 
 KEY = SignerKey("log.example/a", b"\1" * 32)
 ROOT = base64.b64encode(b"\7" * 32).decode()

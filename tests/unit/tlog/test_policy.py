@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from affidavit.errors import InvalidInput
-from affidavit.tlog.notes import COSIGNATURE_ED25519, SignatureLine, SignerKey, VerifierKey
+from affidavit.tlog.keys import COSIGNATURE_ED25519, SignatureLine, SignerKey, VerifierKey
 from affidavit.tlog.policy import Group, Policy
 
 LOG = SignerKey("log.example/a", b"\1" * 32).verifier

@@ -9,7 +9,7 @@ import pytest
 from affidavit.errors import VerificationError
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, leaf_hash, root_of
-from affidavit.tlog.notes import COSIGNATURE_ED25519, SignatureLine, SignerKey, VerifierKey
+from affidavit.tlog.keys import COSIGNATURE_ED25519, SignatureLine, SignerKey
 from affidavit.tlog.proofs import prove_consistency
 from affidavit.tlog.witness import (
     AddCheckpoint,
@@ -27,8 +27,8 @@ KEY = SignerKey("log.example/a", b"\1" * 32)
 OTHER = SignerKey("log.example/a", b"\2" * 32)
 LOGS = {"log.example/a": [KEY.verifier]}
 LEAVES = [leaf_hash(b"%d" % number) for number in range(300)]
-WITNESS = SignerKey("w.example/1", b"\7" * 32)
-COSIGNER = VerifierKey("w.example/1", COSIGNATURE_ED25519, WITNESS.verifier.public_key)
+WITNESS = SignerKey("w.example/1", b"\7" * 32, COSIGNATURE_ED25519)
+COSIGNER = WITNESS.verifier
 
 
 def checkpoint(size: int, leaves: list[bytes] = LEAVES) -> Checkpoint:
@@ -55,8 +55,7 @@ def answer(data: bytes, latest: Checkpoint | None) -> int:
 
 
 def cosignature(text: str, time_s: int = 1_700_000_000) -> str:
-    raw = time_s.to_bytes(8, "big") + WITNESS.sign(f"cosignature/v1\ntime {time_s}\n{text}".encode())
-    return SignatureLine(COSIGNER.name, COSIGNER.key_id, raw).to_text()
+    return WITNESS.line(text, time_s).to_text()
 
 
 def test_a_request_is_read_as_it_was_written() -> None:
@@ -163,7 +162,7 @@ def test_422_what_does_not_continue() -> None:
 
 def test_422_size_0_with_a_root_that_is_not_the_empty_one() -> None:
     text = f"{KEY.name}\n0\n{base64.b64encode(bytes(32)).decode()}\n"
-    line = SignatureLine(KEY.name, KEY.verifier.key_id, KEY.sign(text.encode())).to_text()
+    line = KEY.line(text).to_text()
     assert 422 == answer(AddCheckpoint(0, (), f"{text}\n{line}".encode()).encode(), None)
     unsigned = SignatureLine(KEY.name, KEY.verifier.key_id, bytes(64)).to_text()
     assert 403 == answer(AddCheckpoint(0, (), f"{text}\n{unsigned}".encode()).encode(), None)

@@ -11,7 +11,7 @@ from logmaker import BODY_KEY, ORIGIN, SIGNER, Afternoon, afternoon, write_log
 from affidavit.archive.folder import Folder
 from affidavit.archive.open import Archive, open_archive
 from affidavit.errors import InvalidInput
-from affidavit.tlog.notes import SignerKey
+from affidavit.tlog.keys import SignerKey
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
 
