@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from affidavit.clock import SystemClock, boot_id, kernel_clock_status
+from affidavit.clock import SystemClock, boot_id
 from affidavit.config import CONFIG_NAME, SOCKET_NAME, Config, ServerConfig, check_origin
 from affidavit.config import render_config as render
 from affidavit.durable import PUBLIC, OsDisk, clear_temporary, write_whole
@@ -18,6 +18,7 @@ from affidavit.server.identity import host_name
 from affidavit.state.change import encode_ops
 from affidavit.state.changing import genesis_ops, strongest
 from affidavit.state.fold import State
+from affidavit.timekeeping.sources import clock_sources
 
 _IDENTITY_BYTES = 8
 _HANDLE_CHARS_MAX = 63
@@ -65,7 +66,7 @@ def create(root: Path, origin: str, handle: str | None, name: str) -> Made:
         origin,
         boot_id(),
         os.urandom,
-        kernel_clock_status,
+        clock_sources(os.urandom),
         administrator,
         change,
         strongest(ops),

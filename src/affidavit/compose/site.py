@@ -13,7 +13,7 @@ from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.outside import OutsideFolder, check_not_behind
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
-from affidavit.clock import Clock, SystemClock, boot_id, kernel_clock_status
+from affidavit.clock import Clock, SystemClock, boot_id
 from affidavit.config import CONFIG_NAME, load_config
 from affidavit.durable import Disk, OsDisk
 from affidavit.errors import AffidavitError, InvalidInput
@@ -32,6 +32,7 @@ from affidavit.limits import NOTE_BYTES_MAX
 from affidavit.record.moment import format_moment
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
+from affidavit.timekeeping.sources import clock_sources
 
 _STREAM_BYTES = 16
 
@@ -72,7 +73,7 @@ class Site:
             self.config.origin,
             self.boot,
             os.urandom,
-            kernel_clock_status,
+            clock_sources(os.urandom),
         )
 
     def read_only(self) -> SharedRecords:

@@ -9,11 +9,12 @@ from typing import Any
 from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import PRIVATE_FOLDER, Disk, clear_temporary
 from affidavit.errors import InvalidInput
+from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.journal import End, Journal
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
-from affidavit.ledger.own import ClockWatch, Host, Own, genesis_record
+from affidavit.ledger.own import Host, Own, genesis_record
 from affidavit.ledger.publisher import Publisher
 from affidavit.ledger.recovery import Recovered
 from affidavit.ledger.signer import FileSigner
@@ -71,7 +72,7 @@ def create_log(
     ledger.write_own(
         [
             genesis_record(secrets, administrator, clock.now_ns()),
-            ClockWatch(host).start(),
+            ClockWatch(host).start(None),
             Own("change", change, fields),
         ]
     )

@@ -23,11 +23,12 @@ import msgspec
 from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
+from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.intake import Done, Entry, Intake, batch_entry, own_entry
 from affidavit.ledger.journal import Journal
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.own import ClockWatch, Host, Own, close_record, gap_records, open_record
+from affidavit.ledger.own import Host, Own, close_record, gap_records, open_record
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.recovery import Recovered, recover
 from affidavit.ledger.sequencer import Group, Sequencer
@@ -224,7 +225,7 @@ class Ledger:
 
     def tick(self) -> None:
         """Queue a `clock` record where one is due."""
-        own = self._watch.due()
+        own = self._watch.due(self._sequencer.standing.anchor)
         if own is not None:
             self._intake.put(own_entry(own, _ignore))
 
@@ -275,7 +276,7 @@ class Ledger:
         elif standing.open_streams():
             detail = "The log was closed while sessions were open."
             own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
-        self.write_own([*own, open_record(self._secrets), self._watch.start()])
+        self.write_own([*own, open_record(self._secrets), self._watch.start(standing.anchor)])
 
     def write_own(self, records: Sequence[Own]) -> None:
         """Make records of the ledger itself durable, all in one frame. Before `start` only."""

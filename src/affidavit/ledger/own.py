@@ -9,13 +9,11 @@ from typing import Any
 from affidavit import __version__
 from affidavit.clock import Clock, ClockStatus
 from affidavit.ledger.keys import Secrets
-from affidavit.limits import CLOCK_INTERVAL_S, CLOCK_STEP_NS, GAP_STREAMS_MAX
+from affidavit.limits import GAP_STREAMS_MAX
 from affidavit.record.body import SALT_BYTES, encode_body
 from affidavit.record.draft import Draft
 from affidavit.record.ids import RANDOM_BYTES, uuid7
-from affidavit.record.moment import NS, format_moment
-
-_INTERVAL_NS = int(CLOCK_INTERVAL_S * NS)
+from affidavit.record.moment import format_moment
 
 
 @dataclass(frozen=True)
@@ -81,47 +79,6 @@ def gap_records(streams: Sequence[str], start: str, now_ns: int, detail: str) ->
         Own("log.gap", {"cause": "crash", "start": start, "end": end, "streams": list(part), "detail": detail})
         for part in parts
     ]
-
-
-class ClockWatch:
-    """Says when a `clock` record is due: every `CLOCK_INTERVAL_S`, and when wall and monotonic time part."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._noted_ns = host.clock.monotonic_ns()
-        self._offset_ns = host.clock.now_ns() - self._noted_ns
-
-    def start(self) -> Own:
-        """The `clock` record of a start."""
-        return self._note("start", None)
-
-    def due(self) -> Own | None:
-        """The `clock` record that is due now, or None."""
-        monotonic_ns = self._host.clock.monotonic_ns()
-        step_ns = self._host.clock.now_ns() - monotonic_ns - self._offset_ns
-        if abs(step_ns) > CLOCK_STEP_NS:
-            return self._note("step", step_ns)
-        if monotonic_ns - self._noted_ns >= _INTERVAL_NS:
-            return self._note("interval", None)
-        return None
-
-    def _note(self, reason: str, step_ns: int | None) -> Own:
-        host = self._host
-        self._noted_ns = host.clock.monotonic_ns()
-        self._offset_ns = host.clock.now_ns() - self._noted_ns
-        status = host.clock_status()
-        content: dict[str, Any] = {
-            "source": status.source,
-            "synchronized": status.synchronized,
-            "offset_ns": str(status.offset_ns),
-            "bound_ns": None if status.bound_ns is None else str(status.bound_ns),
-            "boot": host.boot,
-            "monotonic_ns": str(self._noted_ns),
-            "reason": reason,
-        }
-        if step_ns is not None:
-            content["step_ns"] = str(step_ns)
-        return Own("clock", content)
 
 
 def _about(secrets: Secrets) -> dict[str, Any]:

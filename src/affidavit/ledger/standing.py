@@ -75,6 +75,7 @@ class Standing:
         self.sessions: dict[int, Session] = {}
         self.contexts: dict[tuple[str, str], deque[int]] = {}
         self.clocks: dict[str, int] = {}
+        self.anchor: int | None = None  # the newest `anchor` record
         self._acts = {
             "session.open": self._open_session,
             "session.close": self._close_session,
@@ -82,6 +83,7 @@ class Standing:
             "access.intent": self._open_intent,
             "access.outcome": self._close_intent,
             "clock": self._note_clock,
+            "anchor": self._note_anchor,
             "log.gap": self._end_streams,
             "log.open": self._begin,
             **dict.fromkeys(STATE_KINDS, self._move_state),
@@ -162,6 +164,9 @@ class Standing:
         boot = content_of(index, body).get("boot")
         if isinstance(boot, str):
             self.clocks[boot] = index
+
+    def _note_anchor(self, index: int, _: Header, __: bytes | None) -> None:
+        self.anchor = index
 
     def _end_streams(self, index: int, _: Header, body: bytes | None) -> None:
         for name in content_of(index, body).get("streams", ()):
