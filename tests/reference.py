@@ -61,6 +61,9 @@ Bodies are JSON objects of at most 8 MiB; unknown members are refused. An error 
 with status 400 (wrong input), 401 (nobody proved), 403 (not allowed), 404, 405, 409 (the state moved on), 500 (stored
 bytes are wrong, or a defect), 503 (not now).
 
+The public log, where `[public]` is configured, is served elsewhere and without any of this: see
+[Publish the log](../howto/publish.md).
+
 """
 _ERRORS_HEAD = """# Error codes
 

@@ -21,8 +21,9 @@ from affidavit.limits import CONFIG_BYTES_MAX, CONFIG_ENTRIES_MAX, NOTE_NAME_BYT
 CONFIG_NAME = "affidavit.toml"
 SOCKET_NAME = "affidavit.sock"
 POSTGRESQL_PORT = 5432
+_PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*")
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_TOP_KEYS = ("origin", "server", "gateway", "outside")
+_TOP_KEYS = ("origin", "server", "gateway", "outside", "public")
 _SERVER_KEYS = ("socket",)
 _GATEWAY_KEYS = (
     "system",
@@ -35,6 +36,7 @@ _GATEWAY_KEYS = (
     "require_tls",
 )
 _OUTSIDE_KEYS = ("folder",)
+_PUBLIC_KEYS = ("listen", "prefix")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ class OutsideConfig:
 
 
 @dataclass(frozen=True)
+class PublicConfig:
+    """Where the public log is served over HTTP, and below which path: `prefix` begins and ends with a slash."""
+
+    listen: Address
+    prefix: str = "/"
+
+
+@dataclass(frozen=True)
 class Config:
     """All of `affidavit.toml`."""
 
@@ -88,6 +98,7 @@ class Config:
     server: ServerConfig
     gateways: tuple[GatewayConfig, ...] = ()
     outside: tuple[OutsideConfig, ...] = ()
+    public: PublicConfig | None = None
 
 
 def load_config(root: Path) -> Config:
@@ -139,7 +150,8 @@ def parse_config(data: bytes, root: Path) -> Config:
         if systems.count(system) > 1:
             raise InvalidInput("config.gateway", f"Two [[gateway]] tables name the system {system}.")
     outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
-    return Config(origin, ServerConfig(socket), gateways, outside)
+    public = _public(_table(document, "public")) if "public" in document else None
+    return Config(origin, ServerConfig(socket), gateways, outside, public)
 
 
 def check_origin(origin: str) -> None:
@@ -186,6 +198,9 @@ def render_config(config: Config, root: Path) -> str:
         lines.append(f"require_tls = {'true' if gateway.require_tls else 'false'}")
     for outside in config.outside:
         lines += ["", "[[outside]]", f"folder = {_toml(_relative(outside.folder, root))}"]
+    if config.public is not None:
+        lines += ["", "[public]", f"listen = {_toml(str(config.public.listen))}"]
+        lines.append(f"prefix = {_toml(config.public.prefix)}")
     return "\n".join(lines) + "\n"
 
 
@@ -226,6 +241,19 @@ def _outside(table: Mapping[str, Any], root: Path) -> OutsideConfig:
             "Name a folder on another disk or machine.",
         )
     return OutsideConfig(folder)
+
+
+def _public(table: Mapping[str, Any]) -> PublicConfig:
+    _check_keys(table, _PUBLIC_KEYS, "public.")
+    prefix = _text(table, "prefix", "public.prefix", "/")
+    whole = prefix if prefix.endswith("/") else f"{prefix}/"
+    if not _PREFIX.fullmatch(whole) or {".", ".."} & set(whole.split("/")):
+        raise InvalidInput(
+            "config.public",
+            f"public.prefix = {prefix!r} is not a path that a log can be served below.",
+            'Write it as "/clinic/": letters, digits and ._~- between slashes.',
+        )
+    return PublicConfig(parse_address(_text(table, "listen", "public.listen"), "public.listen"), whole)
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:

@@ -70,8 +70,8 @@ def go_environment(folder: Path) -> dict[str, str]:
     }
 
 
-def run_checker(log: Path, verifier_key: str, *older: Path) -> subprocess.CompletedProcess[str]:
-    """The checker's answer on a log's folder: exit status 0 and `ok size=N root=…`, or 1 and why not."""
+def run_checker(log: Path | str, verifier_key: str, *older: Path) -> subprocess.CompletedProcess[str]:
+    """The checker's answer on a log's folder or URL: exit status 0 and `ok size=N root=…`, or 1 and why not."""
     return subprocess.run(
         [str(build_checker()), str(log), verifier_key, *map(str, older)],
         capture_output=True,

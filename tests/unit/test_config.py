@@ -11,6 +11,7 @@ from affidavit.config import (
     Config,
     GatewayConfig,
     OutsideConfig,
+    PublicConfig,
     ServerConfig,
     load_config,
     parse_config,
@@ -47,6 +48,7 @@ def test_what_is_written_is_read() -> None:
             GatewayConfig("lab", Address("127.0.0.1", 0), Address("db", 5432), "lab", "app"),
         ),
         (OutsideConfig(Path("/mnt/elsewhere")),),
+        PublicConfig(Address("0.0.0.0", 8080), "/logs/clinic/"),
     )
     assert parse_config(render_config(config, ROOT).encode(), ROOT) == config
 
@@ -95,3 +97,16 @@ def test_a_folder_without_a_configuration_is_no_data_folder(tmp_path: Path) -> N
     with pytest.raises(InvalidInput) as refused:
         load_config(tmp_path)
     assert (refused.value.code, "affidavit init" in refused.value.hint) == ("config.absent", True)
+
+
+@pytest.mark.parametrize(("prefix", "whole"), [("/", "/"), ("/clinic", "/clinic/"), ("/a/b/", "/a/b/")])
+def test_the_prefix_of_the_public_log_ends_with_a_slash(prefix: str, whole: str) -> None:
+    text = f'origin = "example.com/audit"\n[public]\nlisten = "127.0.0.1:8080"\nprefix = "{prefix}"\n'
+    assert PublicConfig(Address("127.0.0.1", 8080), whole) == parse_config(text.encode(), ROOT).public
+
+
+@pytest.mark.parametrize("prefix", ["clinic", "//", "/a//b", "/../", "/a/./b", "/a b", "/%41", "/a?b"])
+def test_a_prefix_that_is_no_plain_path_is_refused(prefix: str) -> None:
+    text = f'origin = "example.com/audit"\n[public]\nlisten = "127.0.0.1:8080"\nprefix = "{prefix}"\n'
+    with pytest.raises(InvalidInput, match=r"public\.prefix"):
+        parse_config(text.encode(), ROOT)

@@ -20,6 +20,7 @@ import uvloop
 from affidavit.capture.gateway.server import Gateway
 from affidavit.capture.lapses import Lapses
 from affidavit.compose.gateways import make_gateway
+from affidavit.compose.public import make_public
 from affidavit.compose.site import Site, copy_outside
 from affidavit.errors import AffidavitError
 from affidavit.history.live import FOLLOWED_KINDS, Live
@@ -68,11 +69,14 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     path = site.config.server.socket
     ending = threading.Event()
     server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
+    public = make_public(site)
     listening = bind_socket(path)
     gateways = [make_gateway(site, item, live, site.producer(ledger, loop)) for item in site.config.gateways]
     started: list[Gateway] = []
+    servers = [loop.create_task(server.serve(sockets=[listening]))]
+    if public is not None:
+        servers.append(loop.create_task(public.serve()))
     tasks = [
-        loop.create_task(server.serve(sockets=[listening])),
         loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
         loop.create_task(_keep_outside(site, ledger)),
     ]
@@ -81,6 +85,8 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
             await gateway.start()
             started.append(gateway)
         _say_how(site, started, records.size, say)
+        if public is not None:
+            say(f"The public log is served on {public.url}.")
         while not stopping.is_set() and ledger.failure is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_S)
@@ -89,10 +95,12 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
             await gateway.stop()
         ending.set()
         server.should_exit = True
-        await asyncio.wait(tasks[:1])
-        for task in tasks[1:]:
+        if public is not None:
+            public.stop()
+        await asyncio.wait(servers)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*servers, *tasks, return_exceptions=True)
         path.unlink(missing_ok=True)
     return ledger.failure
 

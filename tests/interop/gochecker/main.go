@@ -1,7 +1,7 @@
-// Command gochecker checks a tlog-tiles log on disk with the note and tlog packages of the Go project, which share no
-// code with this one.
+// Command gochecker checks a tlog-tiles log on disk or over HTTP with the note and tlog packages of the Go project, which
+// share no code with this one.
 //
-//	gochecker LOGDIR VKEY [OLDER-CHECKPOINT ...]
+//	gochecker LOGDIR|URL VKEY [OLDER-CHECKPOINT ...]
 //
 // It opens the checkpoint, authenticates every tile against its root, compares every entry with its leaf hash, proves
 // and checks inclusion and consistency, and does the latter from each older checkpoint given.
@@ -11,10 +11,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -24,12 +27,13 @@ const (
 	height        = 8 // of a C2SP tile: 256 hashes
 	width         = 1 << height
 	provenAllMax  = 4096 // above it, that many inclusion proofs are spread over the log
+	responseMax   = 1 << 25
 	olderSizesMax = 64   // consistency proofs from older sizes, spread over the log
 )
 
 func main() {
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: gochecker LOGDIR VKEY [OLDER-CHECKPOINT ...]")
+		fmt.Fprintln(os.Stderr, "usage: gochecker LOGDIR|URL VKEY [OLDER-CHECKPOINT ...]")
 		os.Exit(2)
 	}
 	line, err := check(os.Args[1], os.Args[2], os.Args[3:])
@@ -40,12 +44,56 @@ func main() {
 	fmt.Println(line)
 }
 
-func check(dir, vkey string, older []string) (string, error) {
-	tree, err := openCheckpoint(filepath.Join(dir, "checkpoint"), vkey)
+// source gives the file at a path of the log; fs.ErrNotExist where there is none.
+type source func(path string) ([]byte, error)
+
+func folder(dir string) source {
+	return func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, path)) }
+}
+
+// served reads below a URL. The client asks for gzip by itself and inflates what comes.
+func served(url string) source {
+	client := &http.Client{Timeout: 30 * time.Second}
+	return func(path string) ([]byte, error) {
+		response, err := client.Get(strings.TrimSuffix(url, "/") + "/" + path)
+		if err != nil {
+			return nil, err
+		}
+		defer response.Body.Close()
+		data, err := io.ReadAll(io.LimitReader(response.Body, responseMax))
+		if err != nil {
+			return nil, err
+		}
+		want := "application/octet-stream"
+		if path == "checkpoint" {
+			want = "text/plain; charset=utf-8"
+		}
+		switch got := response.Header.Get("Content-Type"); {
+		case response.StatusCode == http.StatusNotFound:
+			return nil, fs.ErrNotExist
+		case response.StatusCode != http.StatusOK:
+			return nil, fmt.Errorf("%s: %s", path, response.Status)
+		case got != want:
+			return nil, fmt.Errorf("%s is served as %q", path, got)
+		}
+		return data, nil
+	}
+}
+
+func check(location, vkey string, older []string) (string, error) {
+	get := folder(location)
+	if strings.HasPrefix(location, "http://") {
+		get = served(location)
+	}
+	note, err := get("checkpoint")
 	if err != nil {
 		return "", err
 	}
-	hashes := tlog.TileHashReader(tree, &tileReader{dir})
+	tree, err := openCheckpoint(note, vkey)
+	if err != nil {
+		return "", err
+	}
+	hashes := tlog.TileHashReader(tree, &tileReader{get, map[string][]byte{}})
 	if tree.N > 0 {
 		root, err := tlog.TreeHash(tree.N, hashes)
 		if err != nil {
@@ -57,7 +105,7 @@ func check(dir, vkey string, older []string) (string, error) {
 	} else if empty, _ := tlog.TreeHash(0, hashes); empty != tree.Hash {
 		return "", errors.New("the root of the checkpoint is not that of an empty tree")
 	}
-	if err := checkEntries(dir, tree, hashes); err != nil {
+	if err := checkEntries(get, tree, hashes); err != nil {
 		return "", err
 	}
 	proven, err := checkInclusion(tree, hashes)
@@ -72,13 +120,9 @@ func check(dir, vkey string, older []string) (string, error) {
 }
 
 // openCheckpoint verifies the note by the key and takes its three lines: origin, size, root.
-func openCheckpoint(path, vkey string) (tlog.Tree, error) {
+func openCheckpoint(data []byte, vkey string) (tlog.Tree, error) {
 	var tree tlog.Tree
 	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return tree, err
-	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return tree, err
 	}
@@ -101,10 +145,10 @@ func openCheckpoint(path, vkey string) (tlog.Tree, error) {
 }
 
 // checkEntries compares each entry with its leaf hash, which the reader has authenticated against the root.
-func checkEntries(dir string, tree tlog.Tree, hashes tlog.HashReader) error {
+func checkEntries(get source, tree tlog.Tree, hashes tlog.HashReader) error {
 	for start := int64(0); start < tree.N; start += width {
 		count := min(width, tree.N-start)
-		entries, err := readBundle(dir, start/width, int(count))
+		entries, err := readBundle(get, start/width, int(count))
 		if err != nil {
 			return err
 		}
@@ -156,7 +200,11 @@ func checkConsistency(tree tlog.Tree, hashes tlog.HashReader, vkey string, older
 		trees = append(trees, tlog.Tree{N: size, Hash: root})
 	}
 	for _, path := range older {
-		kept, err := openCheckpoint(path, vkey)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return 0, err
+		}
+		kept, err := openCheckpoint(data, vkey)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", path, err)
 		}
@@ -180,9 +228,9 @@ func checkConsistency(tree tlog.Tree, hashes tlog.HashReader, vkey string, older
 }
 
 // readBundle reads exactly count entries, each after its length as uint16.
-func readBundle(dir string, index int64, count int) ([][]byte, error) {
+func readBundle(get source, index int64, count int) ([][]byte, error) {
 	path := "tile/entries/" + number(index, count)
-	data, err := os.ReadFile(filepath.Join(dir, path))
+	data, err := get(path)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +250,10 @@ func readBundle(dir string, index int64, count int) ([][]byte, error) {
 }
 
 // tileReader reads tiles from the paths of C2SP tlog-tiles.
-type tileReader struct{ dir string }
+type tileReader struct {
+	get  source
+	read map[string][]byte // each tile is fetched once
+}
 
 func (r *tileReader) Height() int { return height }
 
@@ -212,11 +263,15 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	var read [][]byte
 	for _, tile := range tiles {
 		path := fmt.Sprintf("tile/%d/%s", tile.L, number(tile.N, tile.W))
-		data, err := os.ReadFile(filepath.Join(r.dir, path))
+		if data, ok := r.read[path]; ok {
+			read = append(read, data)
+			continue
+		}
+		data, err := r.get(path)
 		if errors.Is(err, fs.ErrNotExist) && tile.W < width {
 			// A partial tile may be gone once the full one exists.
-			path = fmt.Sprintf("tile/%d/%s", tile.L, number(tile.N, width))
-			if data, err = os.ReadFile(filepath.Join(r.dir, path)); err == nil && len(data) == width*tlog.HashSize {
+			full := fmt.Sprintf("tile/%d/%s", tile.L, number(tile.N, width))
+			if data, err = r.get(full); err == nil && len(data) == width*tlog.HashSize {
 				data = data[:tile.W*tlog.HashSize]
 			}
 		}
@@ -226,6 +281,7 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 		if len(data) != tile.W*tlog.HashSize {
 			return nil, fmt.Errorf("%s has %d bytes, not %d", path, len(data), tile.W*tlog.HashSize)
 		}
+		r.read[path] = data
 		read = append(read, data)
 	}
 	return read, nil

@@ -1,0 +1,147 @@
+"""The public server on loopback: strangers can neither hold it nor exhaust it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gochecker_build import run_checker
+
+from affidavit.archive.folder import Folder
+from affidavit.compose.create import create
+from affidavit.errors import Unavailable
+from affidavit.server import publicserver
+from affidavit.server.publiclog import PublicLog
+from affidavit.server.publicserver import bind_public, make_public_server
+
+
+@contextlib.asynccontextmanager
+async def serving(log: Path) -> AsyncIterator[int]:
+    (log / "checkpoint").write_bytes(b"a note\n")
+    app, listening = PublicLog(Folder(log)), bind_public("127.0.0.1", 0)
+    server = make_public_server(app)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+        app.close()
+
+
+async def talk(port: int, data: bytes) -> bytes:
+    """All that the server says to `data`, until it closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_it_answers_get_and_head(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            got, head = await client.get("/checkpoint"), await client.head("/checkpoint")
+            assert (200, b"a note\n", 200, b"") == (got.status_code, got.content, head.status_code, head.content)
+            assert "7" == head.headers["content-length"]
+            assert "date" in got.headers
+            assert "server" not in got.headers
+            assert 405 == (await client.post("/checkpoint", content=b"x")).status_code
+
+    asyncio.run(run())
+
+
+def test_who_sends_no_request_in_time_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publicserver, "PUBLIC_REQUEST_TIMEOUT_S", 0.05)
+
+    async def run() -> None:
+        async with serving(tmp_path) as port:
+            assert b"" == await talk(port, b"")
+            assert b"" == await talk(port, b"GET /checkpoint HTTP/1.1\r\nHost: a")
+
+    asyncio.run(run())
+
+
+def test_who_keeps_a_connection_without_asking_again_is_cut_off(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(publicserver, "PUBLIC_REQUEST_TIMEOUT_S", 0.1)
+
+    async def run() -> None:
+        async with serving(tmp_path) as port:
+            said = await talk(port, b"GET /checkpoint HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+
+    asyncio.run(run())
+
+
+def test_an_endless_head_is_cut_off(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as port:
+            head = b"GET /checkpoint HTTP/1.1\r\n" + b"X-A: " + b"a" * publicserver.PUBLIC_REQUEST_BYTES_MAX
+            assert b"" == await talk(port, head)
+
+    asyncio.run(run())
+
+
+def test_connections_beyond_the_bound_are_closed_at_once(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(publicserver, "PUBLIC_CONNECTIONS_MAX", 3)
+
+    async def run() -> None:
+        async with serving(tmp_path) as port:
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert b"" == await talk(port, b"GET /checkpoint HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+            said = b""
+            for _ in range(50):  # until the server has noticed that they are gone
+                said = said or await talk(port, b"GET /checkpoint HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert said.endswith(b"a note\n")
+
+    asyncio.run(run())
+
+
+def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Unavailable, match=rf"127\.0\.0\.1 port {port}"):
+            bind_public("127.0.0.1", port)
+    with pytest.raises(Unavailable):
+        bind_public("host.invalid", 80)
+
+
+def test_up_serves_the_public_log_where_the_configuration_says(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    made = create(root, "log.example/up", "ada", "")
+    with (root / "affidavit.toml").open("a") as config:
+        config.write('[public]\nlisten = "127.0.0.1:0"\nprefix = "/logs/up"\n')
+    up = subprocess.Popen(
+        [sys.executable, "-m", "affidavit.cli.main", "up", "--data", str(root)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert up.stdout is not None
+        said = [up.stdout.readline() for _ in range(2)]
+        url = said[1].removeprefix("The public log is served on ").removesuffix(".\n")
+        assert url.endswith("/logs/up/")
+        got = run_checker(url, made.verifier_key)
+        assert (0, "") == (got.returncode, got.stderr)
+        assert 404 == httpx.get(url.removesuffix("logs/up/") + "checkpoint").status_code
+    finally:
+        up.send_signal(signal.SIGTERM)
+        rest, _ = up.communicate(timeout=60)
+    assert (0, "Stopped in order.\n") == (up.returncode, rest)
