@@ -448,30 +448,38 @@ def without(records: Sequence[Rec], *gone: int) -> list[Rec]:
 
     Contexts and decisions stay as they were: that is what a thief overlooks.
     """
-    moved = {old: new for new, old in enumerate(at for at in range(len(records)) if at not in gone)}
-    state_after = {0: 0}
-    after = 0
-    for at, record in enumerate(records):
-        if record.header.kind in STATE_KINDS:
-            after = moved[at] + 1 if at in moved else after
-            state_after[at + 1] = after
+    return reordered(records, [at for at in range(len(records)) if at not in gone])
+
+
+def reordered(records: Sequence[Rec], order: Sequence[int | Rec]) -> list[Rec]:
+    """The records in another order, some perhaps left out, others put in; everything moved as in `without`.
+
+    What is put in refers to positions of the old order. Time does not run back: who comes too late has the time of
+    the record before it.
+    """
+    moved = {old: new for new, old in enumerate(order) if isinstance(old, int)}
+    taken = [records[item] if isinstance(item, int) else item for item in order]
     counters: dict[str, int] = {}
-    result = []
-    for at, record in enumerate(records):
-        if at in moved:
-            seq = counters[record.header.source.stream] = counters.get(record.header.source.stream, -1) + 1
-            result.append(_renumbered(record, moved, state_after, seq))
+    result: list[Rec] = []
+    state, last_at = 0, ""
+    for at, record in enumerate(taken):
+        seq = counters[record.header.source.stream] = counters.get(record.header.source.stream, -1) + 1
+        sealed = max(record.header.log.at, last_at)
+        result.append(_renumbered(record, moved, Log(sealed, state), seq))
+        last_at = sealed
+        if record.header.kind in STATE_KINDS:
+            state = at + 1
     return refold(result)
 
 
-def _renumbered(record: Rec, moved: dict[int, int], state_after: dict[int, int], seq: int) -> Rec:
+def _renumbered(record: Rec, moved: dict[int, int], log: Log, seq: int) -> Rec:
     header = record.header
     fields: dict[str, Any] = {
         name: moved[at] for name in ("session", "context", "ref") if (at := getattr(header, name)) is not None
     }
     if header.decided is not None:
-        fields["decided"] = state_after[header.decided]
-    fields["log"] = Log(header.log.at, state_after[header.log.state])
+        fields["decided"] = log.state
+    fields["log"] = log
     fields["source"] = Source(header.source.stream, seq)
     if header.time.clock is not None:
         fields["time"] = Time(header.time.at, moved[header.time.clock])

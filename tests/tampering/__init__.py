@@ -1,0 +1,1 @@
+"""What an insider with root does to a log: one entry a kind of alteration, and which check finds it with what."""

@@ -1,0 +1,113 @@
+"""One kind of alteration: what is done, which check finds it, what that check needs, or why nothing finds it.
+
+The public key is always given. Whatever else a check needs is named, and a test withholds it: then the alteration must
+not be found. So a row promises neither less nor more than what holds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+from logmaker import BODY_KEY, LEDGER, SIGNER, Afternoon, Paper, Rec, afternoon, write_log
+
+from affidavit.archive.open import open_archive
+from affidavit.verify.verdict import Verdict
+from affidavit.verify.verify import verify
+
+ACCESSES = 20
+#: Records of the short log, and of one with a full bundle and a higher tile; what is more in it are clock records.
+SHORT, LONG = 42, 322
+
+
+class Need(Enum):
+    """Evidence beside the log and its public key."""
+
+    BODY_KEYS = "the body keys"
+    JOURNAL = "the journal"
+    KEPT = "a checkpoint kept elsewhere"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A check that finds it: the duty's number, the finding's code and place, and what must be given beside the key."""
+
+    duty: int
+    code: str
+    needs: frozenset[Need] = frozenset()
+    where: str | None = None
+    index: int | None = None
+
+
+@dataclass
+class Case:
+    """A log before the deed: its folder, its records, what happened in it, and the checkpoints kept elsewhere."""
+
+    folder: Path
+    play: Afternoon
+    records: list[Rec]
+    kept: tuple[bytes, ...]
+
+    def write(self, records: Sequence[Rec]) -> None:
+        """Put another history in its place: every hash, root, signature, bundle and journal frame is right again."""
+        shutil.rmtree(self.folder)
+        write_log(self.folder, records, tuple(size for size in (3, 10) if size < len(records)))
+
+
+@dataclass(frozen=True)
+class Tampering:
+    """A row: `part` is the kind of file or record, `deed` what is done to it, `alter` does it.
+
+    `found` are independent ways to find it; `why` says, where it takes a kept checkpoint or nothing finds it, why.
+    """
+
+    part: str
+    deed: str
+    alter: Callable[[Case], None]
+    found: tuple[Found, ...]
+    why: str = ""
+    size: int = SHORT
+
+    @property
+    def name(self) -> str:
+        """What tests call it."""
+        return f"{self.part}: {self.deed}"
+
+    def needs_met(self, given: frozenset[Need]) -> list[Found]:
+        """The ways to find it that the given evidence allows."""
+        return [one for one in self.found if one.needs <= given]
+
+
+@cache
+def played(size: int) -> Afternoon:
+    """The afternoon that rows alter; nobody changes it in place."""
+    paper = Paper()
+    paper.genesis()
+    for _ in range(size - SHORT):
+        paper.clock("interval")
+    play = afternoon(ACCESSES, on=paper)
+    paper.add("log.close", LEDGER, {"reason": "stop", "streams": 2})
+    return play
+
+
+def make_case(root: Path, size: int) -> Case:
+    """A whole log of `size` records in `root`, published at several sizes."""
+    play = played(size)
+    records = list(play.paper.records)
+    if size != len(records):
+        raise ValueError(f"the afternoon has {len(records)} records, not {size}")
+    sizes = (3, 200, 290) if size == LONG else (3, 10, play.denied, play.settings)
+    return Case(root, play, records, tuple(write_log(root, records, sizes)))
+
+
+def judge(case: Case, given: frozenset[Need]) -> Verdict:
+    """The verdict with the public key and the given evidence alone."""
+    archive = open_archive(str(case.folder))
+    if Need.JOURNAL not in given:
+        archive = replace(archive, journal=None)
+    keys = {BODY_KEY.id: BODY_KEY} if Need.BODY_KEYS in given else {}
+    return verify(archive, [SIGNER.verifier], keys, case.kept if Need.KEPT in given else ())

@@ -1,0 +1,147 @@
+"""What follows and what does not, in logs that are sealed right: lapses, drifts, gaps, lag, starts. And who is blamed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from logmaker import (
+    BOB,
+    BODY_KEY,
+    DESK,
+    GATEWAY,
+    LEDGER,
+    ORIGIN,
+    SIGNER,
+    Paper,
+    Rec,
+    afternoon,
+    with_content,
+    with_fields,
+    write_log,
+)
+from tampering.files import BUNDLE, HIGHER, TILE
+from tampering.kinds import LONG, Need, judge, make_case
+from tampering.table import ROWS
+
+from affidavit.archive.open import open_archive
+from affidavit.record.header import Source
+from affidavit.verify.verify import verify
+
+
+def codes(root: Path, records: Sequence[Rec]) -> set[tuple[str, int | None]]:
+    write_log(root / "data", records, (3, min(10, len(records) - 1)))
+    verdict = verify(open_archive(str(root / "data")), [SIGNER.verifier], {BODY_KEY.id: BODY_KEY})
+    assert ["passed"] * 4 == [check.status for check in verdict.checks[:4]]
+    assert "passed" == verdict.checks[11].status
+    return {(finding.code, finding.index) for check in verdict.checks for finding in check.findings}
+
+
+def blamed(root: Path, part: str, deed: str) -> list[tuple[str, str, int | None]]:
+    case = make_case(root / "data", LONG)
+    next(row for row in ROWS if (row.part, row.deed) == (part, deed)).alter(case)
+    verdict = judge(case, frozenset(Need))
+    return [(one.code, one.where, one.index) for check in verdict.checks for one in check.findings]
+
+
+def test_an_altered_entry_is_the_only_one_blamed(tmp_path: Path) -> None:
+    found = blamed(tmp_path, "entry bundle", "an entry changed")
+    assert [100] == [index for code, _, index in found if code == "entry.altered"]
+
+
+def test_an_altered_tile_is_blamed_and_not_the_entry(tmp_path: Path) -> None:
+    found = blamed(tmp_path, "level-0 tile", "a hash changed")
+    assert [("tile.altered", TILE, 100)] == [one for one in found if one[0] in ("tile.altered", "entry.altered")]
+
+
+def test_an_entry_altered_together_with_its_tile_leads_to_the_higher_tile_and_the_journal(tmp_path: Path) -> None:
+    found = blamed(tmp_path, "entry bundle", "an entry changed, and its hash in the tile")
+    assert ("tile.altered", HIGHER, 0) in found
+    assert ("journal.differs", 100) in [(code, index) for code, _, index in found]
+    assert BUNDLE not in [where for code, where, _ in found if code == "entry.altered"]
+
+
+def test_a_lapse_may_delete_only_what_has_expired(tmp_path: Path) -> None:
+    play = afternoon(2)
+    paper = play.paper
+    paper.records.pop()  # go on instead of closing
+    paper._seq[LEDGER] -= 1
+    from affidavit.state.change import encode_ops
+
+    ops = [paper.delete(f"grant/{BOB}/visits")]
+    content = {"objects": encode_ops(ops), "expired": paper.records[-1].header.log.at}
+    index = paper.add("lapse", LEDGER, content, decided=paper.state.index)
+    assert {("state.lapse", index)} == codes(tmp_path, paper.records)
+
+
+def test_a_drift_may_put_only_what_its_system_reports(tmp_path: Path) -> None:
+    play = afternoon(2)
+    paper = play.paper
+    paper.records.pop()
+    paper._seq[LEDGER] -= 1
+    from affidavit.state.change import encode_ops
+
+    ops = [paper.put("group/others", {"description": ""})]
+    content = {"objects": encode_ops(ops), "difference": []}
+    index = paper.add("drift", GATEWAY, content, decided=paper.state.index, system="clinic")
+    assert {("state.drift", index)} == codes(tmp_path, paper.records)
+
+
+def test_a_hole_that_a_gap_accounts_for_and_the_sessions_that_it_ends(tmp_path: Path) -> None:
+    paper = Paper()
+    paper.genesis()
+    at = paper.records[-1].header.log.at
+    body = {"cause": "counter", "start": at, "end": at, "streams": []}
+    paper.add("log.gap", LEDGER, {**body, "missing": {"stream": DESK, "first": 0, "last": 4}})
+    paper._seq[DESK] = 4
+    paper.change([paper.put("group/others", {"description": ""})])
+    assert set() == codes(tmp_path / "accounted", paper.records)
+    paper.add("log.gap", LEDGER, {**body, "cause": "crash", "streams": [DESK]})
+    paper.add("log.open", LEDGER, {"reason": "start", "origin": ORIGIN, "key": SIGNER.verifier.to_text()})
+    assert set() == codes(tmp_path / "crashed", paper.records)
+    index = paper.change([paper.put("group/more", {"description": ""})])
+    assert {("counter.dead", index), ("counter.hole", index)} == codes(tmp_path / "dead", paper.records)
+
+
+def test_decisions_under_the_guarantee_after_are_made_again_under_the_state_they_had(tmp_path: Path) -> None:
+    play = afternoon(2)
+    paper = play.paper
+    records = paper.records
+    lagging = records[play.first_access]
+    # The access is recorded after the grant and the settings change, decided under the state of its time.
+    moved = replace(
+        lagging,
+        header=with_fields(
+            lagging.header,
+            id=records[-1].header.id,
+            guarantee="after",
+            log=records[-2].header.log,
+            source=records[-2].header.source,
+        ),
+    )
+    with_lag = [*records[:-2], moved]
+    got = codes(tmp_path, with_lag)
+    # It follows; only the guarantee is weaker than the settings ask.
+    assert {("capture.settings", len(with_lag) - 1)} == got
+
+
+def test_a_start_ends_the_sessions_of_the_run_before(tmp_path: Path) -> None:
+    paper = Paper()
+    paper.records = list(afternoon(2).paper.records)
+    session = 6
+    assert "session.open" == paper.records[session].header.kind
+    open_again = replace(
+        paper.records[0],
+        header=with_fields(
+            paper.records[0].header,
+            id=paper.records[12].header.id,
+            log=paper.records[11].header.log,
+            source=Source("0e" * 16, 0),
+        ),
+    )
+    started = with_content(open_again, lambda content: content.update(reason="start"))
+    later = replace(paper.records[12], header=with_fields(paper.records[12].header, id=paper.records[13].header.id))
+    got = codes(tmp_path, [*paper.records[:12], started, later])
+    assert ("genesis.open", 12) in got  # nothing stopped before this start
+    assert ("counter.dead", 13) in got
