@@ -5,13 +5,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests that start servers and the tests that kill them are one file a worker; two workers suit the smallest machine.
 WORKERS ?= 2
 
-.PHONY: help demo up test check bench clean
+# How far the campaigns go: a seed that replays, and a bound.
+SEED ?= 2026
+STEPS ?= 0
+SECONDS ?= 0
+
+.PHONY: help demo up test check sim bench clean
 
 help:
 	@echo "make demo    a real PostgreSQL, an afternoon in seconds, and the proof of what happened"
 	@echo "make up      the same clinic, kept running, with the psql line to try"
 	@echo "make check   style, types and import rules"
 	@echo "make test    check, then every test"
+	@echo "make sim     the ledger on a disk that fails, lies and rots: SEED=n STEPS=n, or SECONDS=n"
 	@echo "make bench   the numbers in docs/PERFORMANCE.md, measured here"
 
 demo: .venv/.demo
@@ -28,6 +34,9 @@ check: .venv/.dev
 
 test: check
 	$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile
+
+sim: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python tests/simulation/campaign.py --seed $(SEED) --steps $(STEPS) --seconds $(SECONDS)
 
 bench: .venv/.dev
 	$(BIN)/python bench/ledger.py

@@ -10,7 +10,7 @@ from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import PRIVATE_FOLDER, Disk, clear_temporary
 from affidavit.errors import InvalidInput
 from affidavit.ledger.clockwatch import ClockWatch
-from affidavit.ledger.journal import End, Journal
+from affidavit.ledger.journal import EMPTY, Journal
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
@@ -19,7 +19,6 @@ from affidavit.ledger.publisher import Publisher
 from affidavit.ledger.recovery import Recovered
 from affidavit.ledger.signer import FileSigner
 from affidavit.ledger.standing import Standing
-from affidavit.record.frame import SEGMENT_HEADER_BYTES
 
 
 def create_log(
@@ -59,9 +58,8 @@ def create_log(
         raise
     # From here on the ledger holds the lock. Should it fail now, it keeps it: the folder is of no use to anybody.
     host = Host(clock, boot, randomness, clock_status)
-    end = End(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, 0, None)
     publisher = Publisher.create(disk, layout, FileSigner(secrets.signer))
-    ledger = Ledger(disk, layout, host, secrets, journal, Recovered(Standing(), end, 0, [], publisher), lock)
+    ledger = Ledger(disk, layout, host, secrets, journal, Recovered(Standing(), EMPTY, 0, [], publisher), lock)
     fields = {
         "decided": 0,
         "actor": administrator,

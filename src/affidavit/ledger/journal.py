@@ -41,14 +41,20 @@ _HINT = "Nothing was changed. Keep the folder as it is, and compare it with a co
 class End:
     """Where a journal ends: in the segment that starts at `segment`, whose bytes from `offset` to `filled` are free.
 
-    `next` is the index of the next record. `torn` says why reading stopped, where it was not at zeros.
+    `last` is where its last frame begins, or `offset` where it holds none; `next` is the index of the next record.
+    `torn` says why reading stopped, where it was not at zeros.
     """
 
     segment: int
+    last: int
     offset: int
     filled: int
     next: int
     torn: Damage | None
+
+
+#: The end of a journal that holds nothing yet.
+EMPTY = End(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, 0, None)
 
 
 class Scan:
@@ -80,7 +86,8 @@ class Scan:
                 )
             last = first == self._segments[-1]
             data = self._read(first)
-            offset, torn = SEGMENT_HEADER_BYTES, None
+            start = offset = SEGMENT_HEADER_BYTES
+            torn = None
             for found in read_frames(data):
                 if isinstance(found, Damage):
                     torn = found
@@ -90,8 +97,8 @@ class Scan:
                     raise _corruption(first, found.offset, f"a frame begins at record {found.first}, not {expected}")
                 yield found
                 expected += len(found.records)
-                offset = found.end
-            self.end = End(first, offset, len(data), expected, torn)
+                start, offset = found.offset, found.end
+            self.end = End(first, start, offset, len(data), expected, torn)
 
     def _read(self, first: int) -> bytes:
         data = self._disk.read(self._folder / segment_name(first), SEGMENT_BYTES_MAX)
@@ -130,15 +137,24 @@ class Journal:
         """The empty journal of a new log, its first segment durable."""
         disk.make_folder(folder, PRIVATE_FOLDER)
         _create_segment(disk, folder, temporary, 0, origin)
-        return cls(disk, folder, temporary, origin, End(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, 0, None))
+        return cls(disk, folder, temporary, origin, EMPTY)
 
     @classmethod
     def resume(cls, disk: Disk, folder: Path, temporary: Path, origin: str, end: End) -> Journal:
-        """The journal whose scan ended at `end`; a torn write there is cut first, durably."""
+        """The journal whose scan ended at `end`; a torn write there is cut, and all that is there durable, on return.
+
+        The last frame is written again: whoever wrote it may have been killed before its sync, or the sync failed, and
+        then it is read from the page cache while the disk does not hold it and no sync would write it. All before it
+        was synced before it was written. Nobody was told of it, but what comes after it will stand on it.
+        """
+        path = folder / segment_name(end.segment)
+        data = disk.read(path, SEGMENT_BYTES_MAX)
+        if data is None or len(data) != end.filled:
+            raise Corruption("journal.segment", f"{path} changed while it was read.", "Who else writes there?")
         journal = cls(disk, folder, temporary, origin, end)
-        if end.torn is not None:
-            journal._file.write_at(end.offset, bytes(end.filled - end.offset))
-            journal._file.sync()
+        journal._file.write_at(end.last, data[end.last : end.offset] + bytes(end.filled - end.offset))
+        journal._file.sync()
+        disk.sync_folder(folder)
         return journal
 
     def append(self, first: int, records: list[Stored]) -> int:

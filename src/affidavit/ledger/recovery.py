@@ -8,7 +8,9 @@ Nothing is changed here but, at the end, a torn write that was never acknowledge
     means that the journal was rolled back; one that disagrees, that history was changed. The writer never signs a
     second history: it refuses;
  4. the newest published bundles hold what the journal holds;
- 5. everything in between is folded into `Standing`, by the very code that sealed it.
+ 5. everything in between is folded into `Standing`, by the very code that sealed it;
+ 6. the names that a publication may have left are synced: a process that was killed leaves what can be read and is not
+    durable, and the next checkpoint will stand on it.
 
 The journal holds every record from the first on; this slice reads all of it at each start, about 10 µs a record.
 """
@@ -33,6 +35,7 @@ from affidavit.record.frame import Stored
 from affidavit.record.header import Header
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
+from affidavit.tlog.tiles import tile_path
 
 _headers = msgspec.json.Decoder(Header)
 
@@ -67,6 +70,7 @@ def recover(disk: Disk, layout: Layout, signer: Signer, keys: Mapping[bytes, Bod
         raise Corruption("journal.missing", "The journal holds no segment.")
     _check_not_ahead(published, standing.size, prefix)
     check_edge(disk, layout, published, base, recent)
+    _settle(disk, layout, published.size, standing.size)
     return Recovered(standing, scan.end, base, recent, publisher)
 
 
@@ -91,6 +95,22 @@ def fold(standing: Standing, raw: bytes, slot: bytes, keys: Mapping[bytes, BodyK
             )
         body = opened
     standing.apply(header, body)
+
+
+def _settle(disk: Disk, layout: Layout, published_size: int, size: int) -> None:
+    """Make every name durable that publications from `published_size` to `size` could have made."""
+    paths = {layout.checkpoint, layout.publishing, layout.rotating}
+    for number in range(published_size // TILE_WIDTH, size // TILE_WIDTH + 1):
+        paths.update((layout.entries(number), layout.slots(number)))
+    level = 0
+    while size >> 8 * level:
+        for index in range(published_size >> 8 * (level + 1), (size >> 8 * (level + 1)) + 1):
+            paths.add(layout.log / tile_path(level, index))
+        level += 1
+    folders = {parent for path in paths for parent in path.parents if parent.is_relative_to(layout.root)}
+    for folder in sorted(folders):
+        if disk.exists(folder):
+            disk.sync_folder(folder)
 
 
 def _check_not_ahead(published: Checkpoint, size: int, prefix: Tree) -> None:

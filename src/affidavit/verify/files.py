@@ -2,12 +2,14 @@
 
 Partials of sizes that were published earlier may stay; each must be the beginning of the wider file. Files beyond the
 checkpoint mean that the checkpoint was put back to an older one, or that the writer stopped between the tiles and the
-checkpoint of one publication; the second leaves files of exactly one later size, which the journal holds.
+checkpoint of one publication. The second leaves files of one later size, which the journal holds; and where it happened
+more than once, of several, between any two of which the journal holds a start of the writer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 from affidavit.archive.source import Source
 from affidavit.errors import Corruption, InvalidInput, Unavailable, VerificationError
@@ -42,9 +44,9 @@ class Files:
             if address is not None and self._width(address) < address.width and len(self._beyond) < VERIFY_BEYOND_MAX:
                 self._beyond[f"{part}/{path}"] = address
 
-    def finish(self, signed_size: int, journal_end: int) -> None:
+    def finish(self, signed_size: int, journal_end: int, starts: Sequence[int]) -> None:
         """Judge every file. `signed_size` is that of the checkpoint as it is now; `journal_end` is the index after
-        the journal's last whole record."""
+        the journal's last whole record, `starts` where it holds starts of the writer beyond the checkpoint."""
         prefixes = _Prefixes(self._notes)
         for part, path in self._listed():
             if part == "log" and path == "checkpoint":
@@ -56,7 +58,7 @@ class Files:
                 self._notes.fail(Duty.FILES, "files.stray", f"{part}/{path}", message)
             elif address.width < self._width(address):
                 prefixes.check(part, dict(self._parts)[part], path, address, self._width(address))
-        self._judge_beyond(signed_size, journal_end)
+        self._judge_beyond(signed_size, journal_end, starts)
 
     def _listed(self) -> Iterator[tuple[str, str]]:
         for part, source in self._parts:
@@ -73,7 +75,7 @@ class Files:
     def _width(self, address: TileAddress) -> int:
         return tile_width(self._size, address.level or 0, address.index)
 
-    def _judge_beyond(self, signed_size: int, journal_end: int) -> None:
+    def _judge_beyond(self, signed_size: int, journal_end: int, starts: Sequence[int]) -> None:
         left = {
             path: address
             for path, address in self._beyond.items()
@@ -81,12 +83,11 @@ class Files:
         }
         if not left:
             return
-        later = max((one.index * TILE_WIDTH + one.width for one in left.values() if not one.level), default=0)
-        one_size = all(tile_width(later, one.level or 0, one.index) == one.width for one in left.values())
-        if one_size and later <= journal_end:
+        sizes = _later_sizes(left.values())
+        if sizes and sizes[-1] <= journal_end and _each_cut_short(sizes, starts):
             reason = (
-                f"files of the later size {later} lie there, unsigned: the writer stopped while it published, or an "
-                "older checkpoint was put back (start the writer, then verify again)"
+                f"files of the later size {sizes[-1]} lie there, unsigned: the writer stopped while it published, or "
+                "an older checkpoint was put back (start the writer, then verify again)"
             )
             self._notes.skip(Duty.FILES, reason)
             return
@@ -96,6 +97,20 @@ class Files:
                 "file was added."
             )
             self._notes.fail(Duty.FILES, "files.beyond", path, message)
+
+
+def _later_sizes(files: Collection[TileAddress]) -> list[int]:
+    """The sizes of the publications that left these files, ascending; none where some file belongs to none of them."""
+    bundles = [one for one in files if not one.level]
+    sizes = {one.index * TILE_WIDTH + one.width for one in bundles if one.width < TILE_WIDTH}
+    sizes.add(max((one.index * TILE_WIDTH + one.width for one in bundles), default=0))
+    belong = all(any(tile_width(size, one.level or 0, one.index) == one.width for size in sizes) for one in files)
+    return sorted(sizes) if belong else []
+
+
+def _each_cut_short(sizes: Sequence[int], starts: Sequence[int]) -> bool:
+    """Whether the writer was started anew between any two sizes: it publishes no more after a publication failed."""
+    return all(any(size <= start < larger for start in starts) for size, larger in pairwise(sizes))
 
 
 class _Prefixes:

@@ -24,6 +24,7 @@ from affidavit.record.frame import (
 from affidavit.verify.duties import Duty, Notebook
 
 _NAME = re.compile(r"([0-9]{20})\.segment")
+_START = b'"kind":"log.open"'  # quotes within a header's values are escaped: nothing else can hold this
 _SEGMENT_BYTES_MAX = SEGMENT_BYTES + FRAME_BYTES_MAX  # a segment may exceed its size by its last frame
 
 #: Where a record stands in the journal, its index, and what was stored.
@@ -37,6 +38,7 @@ class JournalWalk:
         self.beyond_count: int | None = None if source is None else 0
         self.torn: str | None = None
         self.end = 0  # the index after the last record read
+        self.starts: list[int] = []  # where the writer was started, beyond the published records
         self._source = source
         self._origin = origin
         self._size = size
@@ -71,8 +73,11 @@ class JournalWalk:
     def finish(self) -> None:
         """Read what lies beyond the published records: it must be whole; it is counted, not vouched for."""
         while self._source is not None and (placed := self._take(None)) is not None:
-            if placed[1] >= self._size:
+            _, index, (header, _) = placed
+            if index >= self._size:
                 self.beyond_count = (self.beyond_count or 0) + 1
+                if _START in header:
+                    self.starts.append(index)
 
     def _take(self, index: int | None) -> _Placed | None:
         """The record at `index` (None: the next one); None where the journal does not hold it."""

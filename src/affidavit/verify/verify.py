@@ -129,7 +129,7 @@ class _Verification:
         self._bodies.finish()
         self._journal.finish()
         progress("files", size, size)
-        self._files.finish(self._signed_size_now(), self._journal.end)
+        self._files.finish(self._signed_size_now(), self._journal.end, self._journal.starts)
         if 0 < size < 3:
             message = f"A log begins with three records; this one has {size}."
             self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
