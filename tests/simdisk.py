@@ -66,7 +66,7 @@ class SimDisk:
     A step is one moment before or after something reaches the disk. `crash_at` is the step that raises `Crash`; from
     then on every step does, until `crash` or `kill`. `fail_at` is the step that raises `Unavailable`; whether it took
     effect all the same, or in part, the seed says. `space` is how many bytes more files may grow, `lies` how often a
-    sync reports what it did not do. `pause` is called at each step: another may run then. `shown` is called with the
+    sync reports what it did not do; with `aside` stops and failures meet reads seldom. `pause` is called at each step: another may run then. `shown` is called with the
     path of each file that a rename has just made visible. `injected` counts what was done to the caller.
     """
 
@@ -77,6 +77,7 @@ class SimDisk:
         self.fail_at = 0
         self.space: int | None = None
         self.lies = 0.0
+        self.aside = False
         self.pause: Callable[[], None] = _nothing
         self.shown: Callable[[Path], None] = _nothing_shown
         self.note: Callable[[str], None] = _nothing_noted
@@ -304,6 +305,10 @@ class SimDisk:
         if self._dead:
             raise Crash(verb)
         self.steps += 1
+        if verb == "read" and self.aside and self.steps in (self.crash_at, self.fail_at) and self.chance.random() < 0.9:
+            # A stop before a read is the stop before the next step, and a read that fails teaches little.
+            self.crash_at += self.steps == self.crash_at
+            self.fail_at += 2 * (self.steps == self.fail_at)
         if self.steps == self.crash_at:
             self._dead = True
             self.note(f"stop at {verb}")

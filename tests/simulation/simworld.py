@@ -92,6 +92,7 @@ class World:
         """Make the log; the disk does as it is told so far."""
         self.secrets = self.case.create()
         self.disk.note = self._say
+        self.disk.aside = True
         self.disk.shown = self._shown
         self._shown(LAYOUT.checkpoint)
         self.truth.read_again(seen=False)

@@ -84,7 +84,7 @@ class Files:
         if not left:
             return
         sizes = _later_sizes(left.values())
-        if sizes and sizes[-1] <= journal_end and _each_cut_short(sizes, starts):
+        if sizes and sizes[-1] <= journal_end and _each_cut_short(sizes, starts, journal_end):
             reason = (
                 f"files of the later size {sizes[-1]} lie there, unsigned: the writer stopped while it published, or "
                 "an older checkpoint was put back (start the writer, then verify again)"
@@ -108,9 +108,13 @@ def _later_sizes(files: Collection[TileAddress]) -> list[int]:
     return sorted(sizes) if belong else []
 
 
-def _each_cut_short(sizes: Sequence[int], starts: Sequence[int]) -> bool:
-    """Whether the writer was started anew between any two sizes: it publishes no more after a publication failed."""
-    return all(any(size <= start < larger for start in starts) for size, larger in pairwise(sizes))
+def _each_cut_short(sizes: Sequence[int], starts: Sequence[int], journal_end: int) -> bool:
+    """Whether the writer was started anew between any two sizes: it publishes no more after a publication failed.
+
+    Where the last size shows only in full bundles, the publication may have been on its way to any later one.
+    """
+    last = journal_end if sizes[-1] % TILE_WIDTH == 0 else sizes[-1]
+    return all(any(size <= start < larger for start in starts) for size, larger in pairwise([*sizes[:-1], last]))
 
 
 class _Prefixes:

@@ -31,22 +31,23 @@ def append(case: Case, ledger: Ledger, count: int) -> None:
     assert ledger.append(Batch(case.stream(), BOOT, 0, drafts)).refusal is None
 
 
-def cut_short(case: Case, count: int) -> None:
-    """A start, and `count` records whose publication ends when only the checkpoint is missing."""
+def cut_short(case: Case, count: int, at: str = "log/checkpoint", later: int = 0) -> None:
+    """A start, `count` records whose publication ends before it writes a file of this name, and `later` more."""
     assert isinstance(case.disk, SimDisk)
     ledger = case.recover()
     append(case, ledger, count)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Publisher, "_write", stop_at_the_checkpoint(Publisher._write))
+        patch.setattr(Publisher, "_write", stop_at(at, Publisher._write))
         with pytest.raises(Crash):
             ledger.publish_now()
+    append(case, ledger, later)
     case.disk.kill()
 
 
-def stop_at_the_checkpoint(write):  # type: ignore[no-untyped-def]
+def stop_at(at, write):  # type: ignore[no-untyped-def]
     def stopping(self, files, mode):  # type: ignore[no-untyped-def]
-        if [Layout(ROOT).checkpoint] == [path for path, _ in files]:
-            raise Crash("before the checkpoint")
+        if any(at in str(path) for path, _ in files):
+            raise Crash(at)
         write(self, files, mode)
 
     return stopping
@@ -70,6 +71,13 @@ def test_publications_cut_short_one_after_the_other_are_no_accusation(case: Case
     case.recover().publish_now()
     verdict = judge(case)
     assert ([], "passed", 0) == (failed(verdict), status(verdict), verdict.exit_status)
+
+
+def test_one_that_had_written_only_full_bundles_is_none_either(case: Case) -> None:
+    cut_short(case, 40, later=800)
+    cut_short(case, 1, at="entries/003.p")
+    verdict = judge(case)
+    assert ([], "not_checked") == (failed(verdict), status(verdict))
 
 
 def test_an_older_checkpoint_put_back_is_found_among_them(case: Case) -> None:
