@@ -59,6 +59,8 @@ POLICY_BYTES_MAX = 262_144  # a policy file: 64 witnesses with ML-DSA keys of 1.
 POLICY_ENTRIES_MAX = 64  # logs, witnesses and groups, each; C2SP asks for 32 at least
 WITNESS_REQUEST_BYTES_MAX = 16_384  # C2SP logs send less than 10 KiB: 63 hashes and a note of a few lines
 WITNESS_ANSWER_BYTES_MAX = 16_384  # cosignature lines: an ML-DSA-44 one takes 3.3 KB
+WITNESS_BODY_TIMEOUT_S = 10.0  # for 16 KiB to arrive at a witness
+WITNESS_LOGS_BYTES_MAX = 262_144  # the list of logs that one witness follows: 2,000 of them; read at each request
 
 # Archives
 ARCHIVE_PATH_BYTES_MAX = 1_024  # a path inside an archive; ours are below 100

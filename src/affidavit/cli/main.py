@@ -34,6 +34,7 @@ COMMANDS = (
     ("session", "affidavit.cli.session", "session"),
     ("state", "affidavit.cli.state", "state"),
     ("verify", "affidavit.cli.verify", "verify"),
+    ("witness", "affidavit.cli.witness", "witness"),
     ("export", "affidavit.cli.export", "export"),
 )
 _HELP = ("--help", "-h")

@@ -1,4 +1,4 @@
-"""Serving the public log on a TCP port: few connections, each request short, all of it within a time.
+"""Serving the public log, or a witness, on a TCP port: few connections, each request short, all of it within a time.
 
 Whoever connects here is nobody in particular. A connection beyond the bound is closed at once, so that strangers cannot
 use up the descriptors that the journal needs; one that has not sent its request and taken its answer in time is cut.
@@ -17,7 +17,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from affidavit.errors import Unavailable
 from affidavit.limits import PUBLIC_CONNECTIONS_MAX, PUBLIC_REQUEST_BYTES_MAX, PUBLIC_REQUEST_TIMEOUT_S
 from affidavit.server.peer import LocalServer
-from affidavit.server.publiclog import PublicLog
 
 _CLOSE_TIMEOUT_S = 2
 
@@ -50,7 +49,7 @@ class PublicProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
 
-def make_public_server(app: PublicLog) -> LocalServer:
+def make_public_server(app: Any) -> LocalServer:
     """A server for `app` on sockets that are given to `serve(sockets=…)`."""
     return LocalServer(
         uvicorn.Config(
@@ -75,6 +74,6 @@ def bind_public(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise Unavailable(
             "server.public",
-            f"The public log cannot be served on {host} port {port}: {error.strerror or error}.",
-            "Name a free address of this machine: [public] listen.",
+            f"Nobody can be served on {host} port {port}: {error.strerror or error}.",
+            "Name a free address of this machine.",
         ) from None
