@@ -132,6 +132,7 @@ VERIFY_KEY_FILE_BYTES_MAX = 65_536  # a file of verifier keys or body keys
 VERIFY_DECIDERS_MAX = 256  # contexts prepared for deciding again that are held at once
 VERIFY_STATES_MAX = 1_024  # earlier states held for decisions made before they were recorded (guarantee `after`)
 VERIFY_UNDER_WAY_S = 60  # a statement may have begun this long before the change that its record finds
+FSCK_FAULTS_MAX = 1_000  # kept of an examination; the rest is counted: whoever reads them begins with the first
 VERIFY_BEYOND_MAX = 10_000  # paths beyond the checkpoint that are remembered
 VERIFY_ID_BUCKETS_MAX = 16  # minutes of record ids held as a set; older ones are held packed
 BODY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4 + SLOT_BYTES_MAX)  # a full bundle of the longest bodies

@@ -35,6 +35,7 @@ COMMANDS = (
     ("state", "affidavit.cli.state", "state"),
     ("verify", "affidavit.cli.verify", "verify"),
     ("witness", "affidavit.cli.witness", "witness"),
+    ("fsck", "affidavit.cli.fsck", "fsck"),
     ("export", "affidavit.cli.export", "export"),
 )
 _HELP = ("--help", "-h")

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from affidavit.archive.folder import Folder
 from affidavit.archive.open import Archive, open_archive
-from affidavit.cli.output import console, print_error, print_json, print_table, say
+from affidavit.cli.output import print_error, print_json, print_table, say
+from affidavit.cli.watching import progress
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
 from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.verdict import Verdict
-from affidavit.verify.verify import Progress as Watch
 from affidavit.verify.verify import verify as judge
 from affidavit.verify.wording import COLUMNS, conclusion, findings, rows, sentences
 
@@ -63,7 +60,7 @@ def verify(
         keys, notes = _verifier_keys(key, archive)
         opened = _body_keys(body_keys, archive) if only is None else {}
         checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
-        with _progress(shown=not json and sys.stderr.isatty()) as watch:
+        with progress(shown=not json and sys.stderr.isatty()) as watch:
             verdict = judge(archive, keys, opened, checkpoints, only=only or "all", progress=watch)
     except AffidavitError as error:
         return print_error(error)
@@ -92,22 +89,6 @@ def _print(verdict: Verdict) -> None:
     say()
     for line in sentences(verdict.scope):
         say(line)
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Watch | None]:
-    """A bar on standard error while the log is read, only on a terminal."""
-    if not shown:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
-        task = bar.add_task("records", total=None)
-
-        def watch(what: str, done: int, count: int) -> None:
-            bar.update(task, description=what, completed=done, total=count)
-
-        yield watch
 
 
 def _verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple[str, ...]]:

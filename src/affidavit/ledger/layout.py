@@ -38,6 +38,11 @@ class Layout:
         return self.root / "secrets"
 
     @property
+    def kept(self) -> Path:
+        """Checkpoints that the log kept of itself, named by their size in 20 digits."""
+        return self.root / "checkpoints"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

@@ -1,0 +1,106 @@
+"""Files in a data folder that no checkpoint speaks of: strays, what a crash left unfinished, partials that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from affidavit.durable import Disk
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.ledger.layout import Layout
+from affidavit.limits import ARCHIVE_DEPTH_MAX, BODY_BUNDLE_BYTES_MAX, TILE_WIDTH
+from affidavit.tlog.tiles import TileAddress, parse_path, tile_width
+
+_ENTRIES = "tile/entries/"
+#: What else may lie in the folder of the log: rotation notes.
+_ALSO = ("key/",)
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A file at `where` below the data folder. `rubbish`: it may be removed, because whatever it holds is published
+    elsewhere or was never promised. Without a code it is no fault, only left over."""
+
+    where: str
+    code: str
+    message: str
+    rubbish: bool
+
+
+def find_strays(disk: Disk, layout: Layout, size: int, journal_end: int, wrong: Container[str]) -> list[Stray]:
+    """Everything that does not belong to a log of `size` records whose journal ends at `journal_end`.
+
+    `wrong` are the files, by their path below the data folder, that nothing is compared with.
+    """
+    found: list[Stray] = []
+    beyond: dict[str, TileAddress] = {}
+    for part, folder in (("log", layout.log), ("bodies", layout.bodies)):
+        for path in _below(disk, folder):
+            where = f"{part}/{path}"
+            if part == "log" and (path == "checkpoint" or path.startswith(_ALSO)):
+                continue
+            try:
+                address = parse_path(_ENTRIES + path if part == "bodies" else path)
+            except InvalidInput:
+                found.append(Stray(where, "files.stray", "No log has a file of this name.", False))
+                continue
+            now = tile_width(size, address.level or 0, address.index)
+            if address.width > now:
+                beyond[where] = address
+            elif address.width < TILE_WIDTH == now:
+                stray = _judge_partial(disk, layout, part, where, address, wrong)
+                if stray is not None:
+                    found.append(stray)
+    found += _judge_beyond(beyond, size, journal_end)
+    for path in _below(disk, layout.root / "unfinished"):
+        where = f"unfinished/{path}"
+        found.append(Stray(where, "", "A file that was never finished; the next start removes it.", True))
+    return found
+
+
+def _judge_beyond(beyond: Mapping[str, TileAddress], size: int, journal_end: int) -> Iterator[Stray]:
+    """A publication that stopped before its checkpoint left files of exactly one later size; others were put there, or
+    the checkpoint was put back to an older one."""
+    later = max((one.index * TILE_WIDTH + one.width for one in beyond.values() if not one.level), default=0)
+    one_size = all(tile_width(later, one.level or 0, one.index) == one.width for one in beyond.values())
+    for where in beyond:
+        if one_size and later <= journal_end:
+            yield Stray(where, "", "It was published without a checkpoint yet: the next start goes on from it.", False)
+        else:
+            message = (
+                f"It lies beyond the {size} records of the checkpoint: an older one was put back, this was added, or a "
+                "writer stopped more than once while it published (then start it)."
+            )
+            yield Stray(where, "files.beyond", message, False)
+
+
+def _judge_partial(
+    disk: Disk, layout: Layout, part: str, where: str, address: TileAddress, wrong: Container[str]
+) -> Stray | None:
+    """A partial whose full form is published is over; it is rubbish only if it says the same."""
+    full = (
+        layout.slots(address.index) if part == "bodies" else layout.log / TileAddress(address.level, address.index).path
+    )
+    if str(full.relative_to(layout.root)) in wrong:
+        return None
+    try:
+        whole = disk.read(full, BODY_BUNDLE_BYTES_MAX)
+        data = disk.read(layout.root / where, BODY_BUNDLE_BYTES_MAX)
+    except AffidavitError as error:
+        return Stray(where, "files.stray", error.message, False)
+    if whole is None or data is None:
+        return None
+    if whole.startswith(data):
+        return Stray(where, "", "A partial file whose full form is published.", True)
+    return Stray(where, "files.partial", "It is not the beginning of the full file that is published.", False)
+
+
+def _below(disk: Disk, folder: Path, prefix: str = "", depth: int = 0) -> Iterator[str]:
+    """The paths of all files below a folder."""
+    for name in disk.names(folder):
+        path = folder / name
+        if depth < ARCHIVE_DEPTH_MAX and path.is_dir() and not path.is_symlink():
+            yield from _below(disk, path, f"{prefix}{name}/", depth + 1)
+        else:
+            yield prefix + name

@@ -1,0 +1,121 @@
+"""What an operator's examination says about a log: whole, damaged where a copy is left, damaged where none is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from logmaker import BODY_KEY, ORIGIN, SIGNER, write_log
+from tampering.kinds import LONG, SHORT, Case, make_case
+from tampering.table import ROWS
+
+from affidavit.durable import OsDisk
+from affidavit.ledger.fsck import Examination, Remedy, examine
+from affidavit.ledger.layout import Layout
+
+#: Alterations of files that no examination of the folder alone can show.
+UNSEEN = {
+    "kept checkpoint: changed",  # it lies elsewhere
+    "secrets: the body keys removed",  # keys are given here
+    "journal segment: the first removed",  # as if it had been pruned; the entries are published
+    "whole folder: put back to an older copy",
+    "whole folder: records cut that were durable but not yet published",
+}
+
+
+def look(root: Path, *, keys: bool = True) -> Examination:
+    found = examine(OsDisk(), Layout(root), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY} if keys else {}, ORIGIN, None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_case(tmp_path_factory.mktemp("original") / "data", LONG)
+
+
+@pytest.fixture
+def case(original: Case, tmp_path: Path) -> Case:
+    folder = Path(shutil.copytree(original.folder, tmp_path / "data"))
+    return Case(folder, original.play, original.records, original.kept)
+
+
+def test_a_whole_log(case: Case) -> None:
+    seen: list[tuple[str, int, int]] = []
+    found = examine(
+        OsDisk(), Layout(case.folder), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY}, ORIGIN,
+        lambda what, done, count: seen.append((what, done, count)),
+    )  # fmt: skip
+    assert [] == found.faults
+    assert (0, LONG, "vote", LONG, 0) == (found.exit_status, found.size, found.rule, found.bodies_read, found.beyond)
+    assert [("records", 256, LONG), ("records", LONG, LONG), ("files", LONG, LONG)] == seen
+
+
+def test_without_body_keys_it_says_that_bodies_were_not_read(case: Case) -> None:
+    found = look(case.folder, keys=False)
+    assert (3, 0, LONG) == (found.exit_status, found.bodies_read, found.bodies_unread)
+
+
+FILE_ROWS = [row for row in ROWS if row.size == LONG and row.name not in UNSEEN]
+
+
+@pytest.mark.parametrize("row", FILE_ROWS, ids=lambda row: row.name.replace(" ", "_"))
+def test_every_altered_file_is_found(case: Case, row: object) -> None:
+    row.alter(case)  # type: ignore[attr-defined]
+    found = look(case.folder)
+    assert 1 == found.exit_status
+    assert found.faults
+
+
+def test_what_the_journal_holds_can_be_written_again(case: Case) -> None:
+    (case.folder / "log/tile/entries/000").unlink()
+    (case.folder / "log/tile/0/000").write_bytes(bytes(8192))
+    (case.folder / "bodies/000").unlink()
+    found = look(case.folder)
+    assert {Remedy.REWRITE} == {one.remedy for one in found.faults}
+    assert ({0}, "vote") == (found.bundles, found.rule)
+    assert {"log/tile/entries/000", "log/tile/0/000", "bodies/000"} == {one.where for one in found.faults}
+
+
+def test_what_is_published_can_be_written_into_the_journal_again(case: Case) -> None:
+    segment = sorted((case.folder / "journal").iterdir())[0]
+    data = bytearray(segment.read_bytes())
+    data[500] ^= 1
+    segment.write_bytes(data)
+    found = look(case.folder)
+    assert [("journal.damage", Remedy.REWRITE, 0)] == [(one.code, one.remedy, one.index) for one in found.faults]
+
+
+def test_what_no_copy_holds_must_be_brought_back(case: Case) -> None:
+    shutil.rmtree(case.folder / "journal")
+    (case.folder / "journal").mkdir()
+    (case.folder / "log/tile/entries/000").unlink()
+    found = look(case.folder)
+    remedies = {one.where: one.remedy for one in found.faults}
+    assert Remedy.COPY == remedies["log/tile/entries/000"]
+
+
+def test_a_checkpoint_that_is_gone_is_replaced_by_the_newest_kept_one(case: Case) -> None:
+    (case.folder / "checkpoints").mkdir()
+    for note, size in ((case.kept[1], 200), (case.kept[-1], LONG)):
+        (case.folder / "checkpoints" / f"{size:020d}").write_bytes(note)
+    (case.folder / "log/checkpoint").unlink()
+    found = look(case.folder)
+    assert [("log.checkpoint", Remedy.REWRITE)] == [(one.code, one.remedy) for one in found.faults]
+    assert (LONG, 2, False) == (found.size, found.kept, found.published)
+
+
+def test_a_kept_checkpoint_of_another_history(case: Case, tmp_path: Path) -> None:
+    notes = write_log(tmp_path / "other", make_case(tmp_path / "short", SHORT).records, (40,))
+    (case.folder / "checkpoints").mkdir()
+    (case.folder / "checkpoints" / f"{40:020d}").write_bytes(notes[0])
+    assert [("log.fork", Remedy.NEW)] == [(one.code, one.remedy) for one in look(case.folder).faults]
+
+
+def test_left_over_files_are_no_fault(case: Case) -> None:
+    (case.folder / "unfinished/log").mkdir(parents=True)
+    (case.folder / "unfinished/log/0").write_bytes(b"half")
+    found = look(case.folder)
+    assert 0 == found.exit_status
+    rubbish = {one.where for one in found.strays if one.rubbish}
+    assert {"unfinished/log/0", "log/tile/0/000.p/200", "bodies/000.p/3"} <= rubbish
