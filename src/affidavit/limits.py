@@ -72,6 +72,10 @@ WEB_FILE_TIMEOUT_S = 300.0  # one whole file: a server that drips cannot hold a 
 NOTE_SIGNATURES_MAX = 100  # Go clients reject more
 
 # State
+HEARTBEAT_S_MIN = 1  # of a source that declares a heartbeat; more often would fill the log
+HEARTBEAT_S_MAX = 7 * 86_400  # a source that is silent for longer is not watched by a heartbeat
+HEARTBEAT_TOLERANCE_S_MIN = 5  # beyond the heartbeat: a restart of a producer, a slow disk
+SOURCES_MAX = 1_024  # names of sources that are followed; an organisation has dozens
 CHANGE_OBJECTS_MAX = 200  # objects in one change: it must fit one body
 OBJECT_BYTES_MAX = 32_768  # canonical bytes of one object's value
 GROUP_NESTING_MAX = 16  # organisations nest less than ten deep; bounds the walk over memberships
@@ -150,6 +154,7 @@ APPROVERS_TRIED_MAX = 200  # people asked of policy whether they could approve w
 SCAN_RECORDS_MAX = 50_000  # records that one request reads to find what it asks for; it says where to go on
 STATE_OBJECTS_MAX = 20_000  # objects in one answer about the state
 CONTEXT_VIEWS_MAX = 4_096  # contexts kept ready: one for each actor and system that are active
+GAPS_LOOK_BACK_DAYS = 7  # gaps that `ready` lists: since the last weekly look
 EXPLAIN_LOOK_BACK_MAX = 100_000  # records that explain walks back to find the context before
 REASON_CHARS_MAX = 1_000  # a reason or ticket that people type
 FOLLOW_QUEUE_MAX = 10_000  # records that wait for a slow follower of the timeline; beyond it the follower is cut off

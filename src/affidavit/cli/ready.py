@@ -1,4 +1,4 @@
-"""`affidavit ready`: five checks before one relies on the log, each with its fix."""
+"""`affidavit ready`: the checks before one relies on the log, each with its fix."""
 
 from __future__ import annotations
 

@@ -18,13 +18,16 @@ from pathlib import Path
 import uvloop
 
 from affidavit.capture.gateway.server import Gateway
+from affidavit.capture.heartbeats import Heartbeats
 from affidavit.capture.lapses import Lapses
+from affidavit.capture.producer import Producer
 from affidavit.compose.gateways import make_gateway
 from affidavit.compose.public import make_public
 from affidavit.compose.site import Site, copy_outside
 from affidavit.errors import AffidavitError
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
+from affidavit.history.sources import SOURCE_KINDS
 from affidavit.ledger.ledger import Ledger
 from affidavit.limits import PUBLISH_INTERVAL_S
 from affidavit.server.app import make_app
@@ -71,7 +74,11 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
     public = make_public(site)
     listening = bind_socket(path)
-    gateways = [make_gateway(site, item, live, site.producer(ledger, loop)) for item in site.config.gateways]
+    producers = {item.system: site.producer(ledger, loop) for item in site.config.gateways}
+    gateways = [make_gateway(site, item, live, producers[item.system]) for item in site.config.gateways]
+    ours: dict[tuple[str, str | None], Producer] = {("gateway", system): one for system, one in producers.items()}
+    ours["administration", None] = appender
+    heartbeats = Heartbeats(live, records, ours, appender, site.clock, os.urandom)
     started: list[Gateway] = []
     servers = [loop.create_task(server.serve(sockets=[listening]))]
     if public is not None:
@@ -79,6 +86,7 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     tasks = [
         loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
         loop.create_task(_keep_outside(site, ledger)),
+        loop.create_task(heartbeats.run(ledger.follow(heartbeats.noticed, SOURCE_KINDS))),
     ]
     try:
         for gateway in gateways:

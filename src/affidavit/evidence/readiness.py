@@ -1,4 +1,4 @@
-"""Ready: the five checks before one relies on a log, each with its fix. What is missing is said, never assumed."""
+"""Ready: the checks before one relies on a log, each with its fix. What is missing is said, never assumed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.evidence.gaps import recent_gaps, silent_sources
 from affidavit.evidence.wording import bound_words, count_words, list_words
 from affidavit.history.asof import Records, changes_before
 from affidavit.state.fold import State
@@ -36,13 +37,14 @@ class Finding:
 
 
 def readiness(records: Records, state: State, outside: Sequence[Outside]) -> tuple[Finding, ...]:
-    """The five checks on the log as it is now."""
+    """The checks on the log as it is now."""
     return (
         _settings(state),
         _clock(records),
         _outside(outside),
         _observing(state),
         _claimed(records, state),
+        *(Finding(*found) for found in (silent_sources(records, state), recent_gaps(records))),
     )
 
 

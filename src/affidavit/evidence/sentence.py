@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.evidence.gaps import gap_words
 from affidavit.evidence.wording import count_words, list_words, moment_words
 from affidavit.record.body import Erased, Unreadable
 from affidavit.record.kinds import STATE_KINDS
@@ -236,7 +237,9 @@ def _log_words(record: Record) -> str:
     if kind == "log.close":
         return "the log was closed in order"
     if kind == "log.gap":
-        return f"the log has a gap ({content.get('cause', 'unknown cause')})"
+        return gap_words(content)
+    if kind == "log.heartbeat":
+        return f"the source {one_line(content.get('source', 'of an unknown name'))} was heard of"
     if kind == "clock":
         state = "synchronised" if content.get("synchronized") else "not synchronised"
         return f"the clock was {state}"

@@ -37,7 +37,7 @@ KINDS: dict[str, KindRule] = {
     "log.open": _rule("body", erasable=False),
     "log.close": _rule("body"),
     "log.gap": _rule("body", erasable=False),
-    "log.heartbeat": _rule(),
+    "log.heartbeat": _rule("body", erasable=False),
     "log.key": _rule("body", erasable=False),
     "log.read": _rule("actor body"),
     "log.export": _rule("actor body"),

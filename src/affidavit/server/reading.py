@@ -105,7 +105,7 @@ async def state(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """GET /v1/ready: the five checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
+    """GET /v1/ready: the checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
     snapshot = services.live.snapshot()
     findings = await run_in_threadpool(readiness, services.records, snapshot, services.outside())

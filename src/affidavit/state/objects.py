@@ -15,7 +15,14 @@ import cedarpy
 
 from affidavit import canonical
 from affidavit.errors import InvalidInput
-from affidavit.limits import ID_CHARS_MAX, OBJECT_BYTES_MAX, OBJECT_LIST_MAX, OBJECT_TEXT_CHARS_MAX
+from affidavit.limits import (
+    HEARTBEAT_S_MAX,
+    HEARTBEAT_S_MIN,
+    ID_CHARS_MAX,
+    OBJECT_BYTES_MAX,
+    OBJECT_LIST_MAX,
+    OBJECT_TEXT_CHARS_MAX,
+)
 from affidavit.record.moment import parse_moment
 from affidavit.state.map import owner_of
 from affidavit.state.policy import LOG_SYSTEM, check_engine_text, parse_policy
@@ -36,6 +43,7 @@ KINDS: Final = (
     "system",
 )
 GRANT_ACTIONS: Final = ("admin", "define", "grant", "login", "read", "session", "write")
+SOURCE_KINDS: Final = ("administration", "application", "collector", "gateway")
 GROUP_PREFIX: Final = "group:"
 _IDENTITY = "u-[0-9a-f]{16}"
 _LABEL = "[a-z0-9][a-z0-9._-]{0,62}"
@@ -142,7 +150,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "grant": {"start": None, "end": None, "reason": "", "ticket": ""},
     "settings": {"values": []},
     "system": {"description": "", "key_columns": []},
-    "source": {"description": ""},
+    "source": {"description": "", "heartbeat_s": None, "system": None},
     "credential": {"label": ""},
 }
 
@@ -241,6 +249,22 @@ def _check_described(it: _Value) -> None:
     it.text("description")
 
 
+def _check_source(it: _Value) -> None:
+    it.members("kind", "description", "heartbeat_s", "system")
+    kind = it.choice("kind", *SOURCE_KINDS)
+    it.text("description")
+    system, beat = it.value["system"], it.value["heartbeat_s"]
+    if system is None:
+        if kind == "gateway":
+            raise it.refuse("system", "the system that the gateway stands before")
+    elif kind == "administration":
+        raise it.refuse("system", "null: the administration of the log belongs to no system")
+    elif not isinstance(system, str) or not _LABEL_PATTERN.fullmatch(system) or system == LOG_SYSTEM:
+        raise it.refuse("system", "a system's id, or null")
+    if beat is not None and not (type(beat) is int and HEARTBEAT_S_MIN <= beat <= HEARTBEAT_S_MAX):
+        raise it.refuse("heartbeat_s", f"seconds from {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX}, or null")
+
+
 def _check_membership(it: _Value) -> None:
     it.members()
 
@@ -336,6 +360,6 @@ _CHECKS: Final[dict[str, Callable[[_Value], None]]] = {
     "profile": _check_profile,
     "schema": _check_schema,
     "settings": _check_settings,
-    "source": _check_described,
+    "source": _check_source,
     "system": _check_system,
 }

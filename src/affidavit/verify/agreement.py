@@ -28,7 +28,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "session.open": ("client",),
     "transaction": ("transaction", "end", "accesses"),
     "clock": ("source", "boot"),
-    "log.gap": ("cause", "start", "end", "streams"),
+    "log.gap": ("cause", "start", "streams"),
+    "log.heartbeat": ("source",),
     "log.open": ("reason", "origin", "key"),
 }
 _ENDS = {"committed": "ok", "rolled_back": "none", "unknown": "unknown"}
@@ -51,6 +52,8 @@ def check_agreement(line: Line, notes: Notebook) -> None:
             _compare(line, notes, "system", content.get("system"))
         case "transaction":
             _compare(line, notes, "outcome", _ENDS.get(str(content.get("end"))))
+        case "log.gap" if content.get("end") is None and content.get("cause") != "silence":
+            _fail(line, notes, "content.needs", f"The body of log.gap {line.index} lacks 'end'.")
         case "approval":
             _compare(line, notes, "ref", content.get("proposal"))
         case _:

@@ -14,7 +14,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
  9. References point back to records of the right kind, actor and system; sessions are open when they are named, are
     closed once and with the count of their accesses; an intent has at most one outcome; the clock is the last of its
     boot. Sessions and intents end with their stream: at a log.gap that names it, and at each start.
-10. Each source's counter is dense from 0, except where a log.gap says what is missing; ended streams stay ended.
+10. Each source's counter is dense from 0, except where a log.gap says what is missing; ended streams stay ended. What
+    a log.gap says of a source's silence follows from its heartbeats.
 11. Each body that a header names has a slot; no other slot is there; a body is a stub only where an erase record says
     so.
 12. Where the journal is there: every frame is whole, and its headers and slots are those published.
@@ -56,6 +57,7 @@ from affidavit.verify.journal import JournalWalk
 from affidavit.verify.line import Line, body_place
 from affidavit.verify.order import Order
 from affidavit.verify.references import References
+from affidavit.verify.silence import Silences
 from affidavit.verify.tree import Bundle, TreeWalk
 from affidavit.verify.verdict import Kept, Scope, Verdict
 
@@ -117,6 +119,7 @@ class _Verification:
         self._order = Order(checkpoint.origin, [key.to_text() for key in keys], notes)
         self._references = References(notes)
         self._counters = Counters(notes)
+        self._silences = Silences(notes)
         self._content = Content(notes) if only == "all" else None
 
     def run(self, progress: Progress) -> Verdict:
@@ -125,6 +128,7 @@ class _Verification:
         for bundle in self._tree.bundles():
             self._take_bundle(bundle)
             progress("records", bundle.first + len(bundle.entries), size)
+        self._silences.finish()
         kept = self._kept.compare(self._tree.finish())
         self._bodies.finish()
         self._journal.finish()
@@ -165,6 +169,7 @@ class _Verification:
     def _take(self, line: Line) -> None:
         self._order.take(line)
         self._counters.take(line)
+        self._silences.take(line)
         self._references.take(line)
         if self._content is not None:
             self._content.take(line)
@@ -172,6 +177,7 @@ class _Verification:
     def _hole(self, index: int) -> None:
         self._order.hole(index)
         self._counters.hole(index)
+        self._silences.hole()
         self._references.hole(index)
         if self._content is not None:
             self._content.hole()

@@ -1,4 +1,4 @@
-"""The five checks: each made to hold and to fail on a real log."""
+"""The checks: each made to hold and to fail on a real log."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from affidavit.record.read import Record
 
 ANA = "u-00000000000000a1"
 AT = "2026-11-22T14:17:03.214999999Z"
+AT = "2026-11-22T14:17:03.214000000Z"
 STAMP = "At 2026-11-22 14:17:03.214 UTC ± 1.2 ms, "
 
 
@@ -122,6 +123,28 @@ GRANT = {
             "somebody who gave the name 'eve' was refused a session on clinic (wrong token).",
         ),
         (record("log.gap", {"cause": "crash"}, actor=None, system=None), "the log has a gap (crash)."),
+        (
+            record(
+                "log.gap",
+                {"cause": "crash", "start": AT, "end": AT, "streams": ["a", "b"], "detail": "The writer stopped."},
+                actor=None,
+                system=None,
+            ),
+            "the log has a gap from 2026-11-22 14:17:03 UTC to 2026-11-22 14:17:03 UTC (crash): the writer stopped; 2 sources ended with it.",
+        ),
+        (
+            record("log.gap", {"cause": "counter", "missing": {"stream": "ab" * 16, "first": 4, "last": 4}}, actor=None, system=None),
+            "record 4 of the source abababab never arrived.",
+        ),
+        (
+            record("log.gap", {"cause": "silence", "source": "lab", "start": AT, "end": None}, actor=None, system=None),
+            "nothing has been heard of the source lab since 2026-11-22 14:17:03 UTC.",
+        ),
+        (
+            record("log.gap", {"cause": "silence", "source": "lab", "start": AT, "end": AT}, actor=None, system=None),
+            "the source lab is heard of again; it was silent from 2026-11-22 14:17:03 UTC to 2026-11-22 14:17:03 UTC.",
+        ),
+        (record("log.heartbeat", {"source": "lab"}, actor=None, system=None), "the source lab was heard of."),
         (record("clock", {"synchronized": True}, actor=None, system=None), "the clock was synchronised."),
         (record("unknown.kind", {}, actor=None, system=None), "unknown kind."),
     ],

@@ -57,6 +57,7 @@ def test_refused_names(name: str) -> None:
     assert (caught.value.code, bool(caught.value.hint)) == ("state.name", True)
 
 
+SOURCE: dict[str, Any] = {"kind": "application", "description": "", "heartbeat_s": None, "system": None}
 WHOLE: list[tuple[str, dict[str, Any]]] = [
     (f"identity/{ANN}", human(ward="3b", unit="x")),
     (f"profile/{ANN}", {"handle": "ann", "name": "Ann Ö", "mail": "ann@example.org"}),
@@ -70,7 +71,8 @@ WHOLE: list[tuple[str, dict[str, Any]]] = [
     ("settings/organisation", settings(app__psql__timing="on", retention="P30D")),
     ("system/clinic", {**SYSTEM, "key_columns": ["public.a.id", "public.b.id"]}),
     ("observed/clinic/app", {"roles": ["a"], "superuser": False}),
-    ("source/collector", GROUP),
+    ("source/collector", {"kind": "collector", "description": "", "heartbeat_s": 60, "system": "clinic"}),
+    ("source/gateway", {"kind": "gateway", "description": "", "heartbeat_s": None, "system": "clinic"}),
     ("credential/uid-host-0", {"identity": ANN, "type": "uid", "label": ""}),
 ]
 
@@ -95,6 +97,12 @@ def test_unknown_and_missing_members_are_refused(name: str, value: dict[str, Any
     ("name", "value", "words"),
     [
         (f"identity/{ANN}", {**human(), "kind": "robot"}, "`kind` must be `human` or `service` or `agent`"),
+        ("source/s", {**SOURCE, "kind": "gateway"}, "`system` must be the system that the gateway stands before"),
+        ("source/s", {**SOURCE, "kind": "administration", "system": "clinic"}, "`system` must be null"),
+        ("source/s", {**SOURCE, "system": "log"}, "`system` must be a system's id"),
+        ("source/s", {**SOURCE, "kind": "robot"}, "`kind` must be `administration` or"),
+        ("source/s", {**SOURCE, "heartbeat_s": 0}, "`heartbeat_s` must be seconds from 1 to 604800, or null"),
+        ("source/s", {**SOURCE, "heartbeat_s": True}, "`heartbeat_s` must be seconds"),
         (f"identity/{ANN}", {**human(), "status": None}, "`status` must be `active` or `suspended`"),
         (f"identity/{ANN}", {**human(), "attributes": [{"name": "b", "value": ""}, {"name": "a", "value": ""}]}, "sorted by name"),
         (f"identity/{ANN}", {**human(), "attributes": [{"name": "a", "value": ""}] * 2}, "no name twice"),
