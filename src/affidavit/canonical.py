@@ -22,6 +22,9 @@ _LONG_NUMBER = re.compile(
     rb"(?:^|[:,\[])-?[0-9]{16}"
 )  # 2^53 has 16 digits; canonical bytes have no space before a number
 
+_ALIKE = bytes.maketrans(b"123456789{", b"000000000[")  # every digit a 0, every opening bracket a [
+_DIGITS = b"0" * 16
+
 
 def _no_float(text: str) -> Any:
     raise ValueError(f"the number {text} is not an integer")
@@ -75,13 +78,20 @@ _NOT_PLAIN = object()
 def _decode_plain(data: bytes) -> Any:
     """The value of bytes that show their domain at a glance: ASCII (so keys are, and no surrogate stands there), few
     brackets (so no depth), no long number, no float. Else `_NOT_PLAIN`: then each part is looked at, or refused."""
-    if not data.isascii() or data.count(b"[") + data.count(b"{") > NESTING_MAX or _LONG_NUMBER.search(data):
+    if not data.isascii() or not shows_domain(data):
         return _NOT_PLAIN
     try:
         value = _plain_decoder.decode(data)
     except (msgspec.DecodeError, ValueError):
         return _NOT_PLAIN
     return value if _encoder.encode(value) == data else _NOT_PLAIN
+
+
+def shows_domain(data: bytes) -> bool:
+    """Whether canonical ASCII bytes show at a glance that no number in them is long and nothing nests deep. (Floats are
+    the decoder's to refuse.) Most bytes have no sixteen digits in a row: the pattern is for those that do."""
+    alike = data.translate(_ALIKE)
+    return alike.count(b"[") < NESTING_MAX and (_DIGITS not in alike or not _LONG_NUMBER.search(data))
 
 
 def _decode_any(data: bytes) -> Any:

@@ -139,6 +139,9 @@ VERIFY_UNDER_WAY_S = 60  # a statement may have begun this long before the chang
 FSCK_FAULTS_MAX = 1_000  # kept of an examination; the rest is counted: whoever reads them begins with the first
 VERIFY_BEYOND_MAX = 10_000  # paths beyond the checkpoint that are remembered
 VERIFY_ID_BUCKETS_MAX = 16  # minutes of record ids held as a set; older ones are held packed
+VERIFY_SIEVE_MEMORY_MAX = 4_096  # parts of bodies, shapes, cases remembered by each sieve: a few MiB
+VERIFY_SIEVE_PART_BYTES_MAX = 4_096  # of a remembered part; longer ones hardly repeat
+VERIFY_IDS_UNPACKED_MAX = 65_536  # record ids held as sets, about 100 bytes each, before older minutes are packed
 BODY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4 + SLOT_BYTES_MAX)  # a full bundle of the longest bodies
 
 # Configuration and commands

@@ -157,7 +157,7 @@ class Decider:
         """
         # True and 1 are equal as keys: who gives 1 for true gets the decision for true, where it is known already.
         mentioned = tuple(map(facts.get, self.mentions))
-        interval = bisect.bisect_right(self._edges, at_ns)
+        interval = self.interval(at_ns)
         key = (interval, requests, mentioned)
         try:
             cached = self._cache.get(key)
@@ -170,6 +170,11 @@ class Decider:
                     del self._cache[next(iter(self._cache))]
                 self._cache[key] = cached
         return cached
+
+    def interval(self, at_ns: int) -> int:
+        """The number of the interval between two beginnings or ends of grants that holds `at_ns`: within one, the same
+        question has the same answer."""
+        return bisect.bisect_right(self._edges, at_ns)
 
     def _decide(
         self, requests: tuple[Request, ...], mentioned: tuple[Fact | None, ...], interval: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from affidavit.record.header import Header
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
 
@@ -37,25 +39,40 @@ _ENDS = {"committed": "ok", "rolled_back": "none", "unknown": "unknown"}
 
 def check_agreement(line: Line, notes: Notebook) -> None:
     """Compare a line's header with its body, where the body could be read."""
-    content, header = line.content, line.header
-    if content is None:
-        return
+    if line.content is not None:
+        for code, message in disagreements(line.index, line.header, line.content):
+            notes.fail(Duty.CONTENT, code, line.where, message, line.index)
+
+
+def disagreements(index: int, header: Header, content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Code and message of each thing in which the header and the body of the record at `index` disagree."""
     for name in _NEEDS.get(header.kind, ()):
         if content.get(name) is None:
-            _fail(line, notes, "content.needs", f"The body of {header.kind} {line.index} lacks {name!r}.")
+            yield "content.needs", f"The body of {header.kind} {index} lacks {name!r}."
+    if header.kind == "log.gap" and content.get("end") is None and content.get("cause") != "silence":
+        yield "content.needs", f"The body of log.gap {index} lacks 'end'."
+    for field, said in _repeated(header, content):
+        got = getattr(header, field)
+        if got != said:
+            yield (
+                "content.disagrees",
+                f"The header of record {index} says {field} {got!r}, its body {str(said)[:80]!r}.",
+            )
+
+
+def _repeated(header: Header, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Fields of the header that the body repeats, with what it says."""
     for field, path in _ALWAYS:
         if content.get(path[0]) is not None and (header.kind != "context" or path[0] != "actor"):
-            _compare(line, notes, field, _at(content, path))
+            yield field, _at(content, path)
     match header.kind:
         case "context":
-            _compare(line, notes, "actor", content.get("actor"))
-            _compare(line, notes, "system", content.get("system"))
+            yield "actor", content.get("actor")
+            yield "system", content.get("system")
         case "transaction":
-            _compare(line, notes, "outcome", _ENDS.get(str(content.get("end"))))
-        case "log.gap" if content.get("end") is None and content.get("cause") != "silence":
-            _fail(line, notes, "content.needs", f"The body of log.gap {line.index} lacks 'end'.")
+            yield "outcome", _ENDS.get(str(content.get("end")))
         case "approval":
-            _compare(line, notes, "ref", content.get("proposal"))
+            yield "ref", content.get("proposal")
         case _:
             pass
 
@@ -64,14 +81,3 @@ def _at(content: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         content = content.get(name) if isinstance(content, dict) else None
     return content
-
-
-def _compare(line: Line, notes: Notebook, field: str, said: Any) -> None:
-    got = getattr(line.header, field)
-    if got != said:
-        message = f"The header of record {line.index} says {field} {got!r}, its body {str(said)[:80]!r}."
-        _fail(line, notes, "content.disagrees", message)
-
-
-def _fail(line: Line, notes: Notebook, code: str, message: str) -> None:
-    notes.fail(Duty.CONTENT, code, line.where, message, line.index)

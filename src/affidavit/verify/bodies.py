@@ -20,6 +20,9 @@ from affidavit.verify.verdict import Bodies
 #: A slot that is not there, as opposed to `EMPTY_SLOT`, which is that of a record without a body.
 Slot = bytes | None
 
+_NO_BODIES = "the archive has no bodies"
+_NO_KEY = "no key was given that opens the body"
+
 
 class BodyStore:
     """Reads slots bundle by bundle and counts what became of each body."""
@@ -33,32 +36,33 @@ class BodyStore:
         self._notes = notes
         self._counts = dict.fromkeys(("named", "readable", "unreadable", "erased", "absent", "altered"), 0)
         self._erased: dict[int, str] = {}
-        self._bundle_absent = ""
         if source is None:
-            notes.not_applicable(Duty.BODIES, "the archive has no bodies")
+            notes.not_applicable(Duty.BODIES, _NO_BODIES)
 
     @property
     def counts(self) -> Bodies:
         """What became of the bodies so far."""
         return Bodies(**self._counts)
 
-    def slots(self, number: int, width: int) -> tuple[Slot, ...]:
-        """The slots of a bundle; None for each that is not there."""
+    def slots(self, number: int, width: int, notes: Notebook) -> tuple[Slot, ...]:
+        """The slots of a bundle; None for each that is not there. What there is to say goes into `notes`: bundles are
+        read ahead, and findings stand in the order of records."""
         if self._source is None:
             return (None,) * width
         place = body_place(number, width)
-        data, held = self._read(number, width)
+        try:
+            data, held = self._read(self._source, number, width, notes)
+        except Unavailable as error:
+            notes.skip(Duty.BODIES, f"bodies could not be read: {error.message}", width)
+            return (None,) * width
         if data is None:
-            if not self._bundle_absent:
-                message = (
-                    f"The bodies of records {number * TILE_WIDTH} to {number * TILE_WIDTH + width - 1} are absent."
-                )
-                self._notes.fail(Duty.BODIES, "bodies.absent", place, message, number * TILE_WIDTH)
+            message = f"The bodies of records {number * TILE_WIDTH} to {number * TILE_WIDTH + width - 1} are absent."
+            notes.fail(Duty.BODIES, "bodies.absent", place, message, number * TILE_WIDTH)
             return (None,) * width
         try:
             return tuple(decode_bundle(data, held)[:width])
         except Corruption as error:
-            self._notes.fail(Duty.BODIES, error.code, place, str(error))
+            notes.fail(Duty.BODIES, error.code, place, str(error))
         return _decode_what_stands(data, width)
 
     def open(self, index: int, header: Header, slot: Slot, place: str) -> tuple[dict[str, Any] | None, Why]:
@@ -78,6 +82,18 @@ class BodyStore:
             return None, self._take_erased(index, header, place)
         return self._open(index, header.body, slot, place)
 
+    def take_quiet(self, count: int, readable: int) -> None:
+        """As many records have bodies that the sieve passed; `readable` of them it has opened."""
+        self._counts["named"] += count
+        self._counts["readable"] += readable
+        self._counts["unreadable" if self._source else "absent"] += count - readable
+        if self._source is not None:
+            self._notes.looked(Duty.BODIES, count)
+        if self._read_content:
+            self._notes.looked(Duty.CONTENT, readable)
+            if count > readable:
+                self._notes.skip(Duty.CONTENT, _NO_KEY if self._source else _NO_BODIES, count - readable)
+
     def erased_by(self, index: int) -> None:
         """An `erase` record names the record at `index`."""
         self._erased.pop(index, None)
@@ -88,21 +104,14 @@ class BodyStore:
             message = f"The body of record {index} is a stub, but no erase record names it."
             self._notes.fail(Duty.BODIES, "bodies.erased", place, message, index)
 
-    def _read(self, number: int, width: int) -> tuple[bytes | None, int]:
+    def _read(self, source: Source, number: int, width: int, notes: Notebook) -> tuple[bytes | None, int]:
         """The bundle's bytes and its width; from the full bundle where the partial one is gone."""
-        self._bundle_absent = ""
-        if self._source is None:
-            return None, width
-        try:
-            for held in dict.fromkeys((width, TILE_WIDTH)):
-                path = body_path(number, held)
-                place = body_place(number, held)
-                data = read(self._source, path, BODY_BUNDLE_BYTES_MAX, place=place, duty=Duty.BODIES, notes=self._notes)
-                if data is not None:
-                    return data, held
-        except Unavailable as error:
-            self._bundle_absent = f"bodies could not be read: {error.message}"
-            self._notes.skip(Duty.BODIES, self._bundle_absent, width)
+        for held in dict.fromkeys((width, TILE_WIDTH)):
+            place = body_place(number, held)
+            path = body_path(number, held)
+            data = read(source, path, BODY_BUNDLE_BYTES_MAX, place=place, duty=Duty.BODIES, notes=notes)
+            if data is not None:
+                return data, held
         return None, width
 
     def _absent(self, index: int, slot: Slot, place: str) -> Why:
@@ -111,8 +120,7 @@ class BodyStore:
             message = f"Record {index} names a body, but its slot is empty."
             self._notes.fail(Duty.BODIES, "bodies.removed", place, message, index)
         if self._read_content:
-            reason = "the archive does not hold the body" if self._source else "the archive has no bodies"
-            self._notes.skip(Duty.CONTENT, reason)
+            self._notes.skip(Duty.CONTENT, "the archive does not hold the body" if self._source else _NO_BODIES)
         return "absent"
 
     def _take_erased(self, index: int, header: Header, place: str) -> Why:
@@ -136,7 +144,7 @@ class BodyStore:
         if isinstance(opened, Unreadable | Erased):
             self._counts["unreadable"] += 1
             if self._read_content:
-                self._notes.skip(Duty.CONTENT, "no key was given that opens the body")
+                self._notes.skip(Duty.CONTENT, _NO_KEY)
             return None, "unread"
         self._counts["readable"] += 1
         if self._read_content:

@@ -57,6 +57,11 @@ def under_way(line: Line, since: str) -> bool:
     return parse_moment(line.header.time.at) - parse_moment(since) < VERIFY_UNDER_WAY_S * NS
 
 
+def is_captured_as_asked(line: Line, asked: Asked) -> bool:
+    """Whether `check_capture` would find nothing."""
+    return not _differences(line, asked)
+
+
 def _differences(line: Line, asked: Asked) -> list[str]:
     content = line.content or {}
     action, result = content.get("action"), content.get("result")

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
-from affidavit.limits import VERIFY_STATES_MAX
+import msgspec
+
+from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_STATES_MAX
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.state.fold import State
 from affidavit.verify.agreement import check_agreement
-from affidavit.verify.capture import Asked, check_capture, check_either, under_way
+from affidavit.verify.capture import Asked, check_capture, check_either, is_captured_as_asked, under_way
 from affidavit.verify.changes import Changes
-from affidavit.verify.decisions import Decisions
+from affidavit.verify.decisions import UNREAD_DECISION, Decisions
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.folding import Folding
 from affidavit.verify.line import Line
+from affidavit.verify.quiet_content import weigh_content
+from affidavit.verify.run import Run, Settle
+from affidavit.verify.sift import Shape
 
 _DECIDED = frozenset({"access", "access.intent", "session.open"})
+UNREAD_CONTEXT = "the context that it needs does not hold or was not read"
+UNREAD_OUTCOME = "the body of an outcome, or of its intent, could not be read"
 _ADMINISTRATION = frozenset({"change", "proposal", "approval"})
 
 
@@ -23,81 +32,106 @@ class Content:
     """Takes every line in order, when content was asked for."""
 
     def __init__(self, notes: Notebook) -> None:
-        self._notes = notes
-        self._folding = Folding(notes)
+        self.notes = notes
+        self.folding = Folding(notes)
         self._changes = Changes(notes)
-        self._decisions = Decisions(notes)
-        self._states: OrderedDict[int, State] = OrderedDict({0: self._folding.state.copy()})
-        self._intents: dict[int, Asked] = {}  # what the settings asked of an intent's outcome
+        self.decisions = Decisions(notes)
+        self._states: OrderedDict[int, State] = OrderedDict({0: self.folding.state.copy()})
+        self._captured: dict[tuple[Any, ...], bool] = {}
+        self.intents: dict[int, Asked] = {}  # what the settings asked of an intent's outcome
 
     def hole(self) -> None:
         """An entry could not be read."""
-        self._folding.hole()
+        self.folding.hole()
 
     def take(self, line: Line) -> None:
         """Check one line."""
-        check_agreement(line, self._notes)
+        check_agreement(line, self.notes)
         kind = line.header.kind
         if kind in STATE_KINDS or kind in _ADMINISTRATION:
             self._take_change(line)
         elif kind == "context":
             state, unknown = self._state_at(line)
-            self._decisions.take_context(line, state, unknown)
+            self.decisions.take_context(line, state, unknown)
         elif kind in _DECIDED:
             self._take_decision(line)
         elif kind == "access.outcome":
             self._take_outcome(line)
         elif kind == "log.gap":
-            self._intents.clear()  # whichever it ended; references are duty 9
+            self.intents.clear()  # whichever it ended; references are duty 9
+
+    def weigh(self, run: Run) -> Settle | None:
+        """See `run.py`."""
+        return weigh_content(self, run)
+
+    def captured_as_asked(self, shape: Shape, case: bytes, asked: Asked) -> bool:
+        """Whether records of this shape and case hold what the settings ask."""
+        question = (asked, shape.kind, shape.action, shape.guarantee, shape.decision, shape.outcome, case)
+        if question not in self._captured:
+            if len(self._captured) >= DECISIONS_CACHED_MAX:
+                self._captured.clear()
+            line = Line(-1, shape.header(""), msgspec.json.decode(case), "", "")
+            self._captured[question] = is_captured_as_asked(line, asked)
+        return self._captured[question]
+
+    def skip_unread(self, decided: int, completed: Sequence[int]) -> None:
+        """As many decisions, and the outcomes of these intents, could not be looked at."""
+        unknown = self.folding.unknown
+        if decided:
+            self.notes.skip(Duty.DECISIONS, unknown or UNREAD_DECISION, decided)
+            self.notes.skip(Duty.CAPTURE, unknown or UNREAD_CONTEXT, decided)
+        for index in completed:
+            self.intents.pop(index, None)
+            self.notes.skip(Duty.CAPTURE, UNREAD_OUTCOME)
 
     def _take_change(self, line: Line) -> None:
         kind = line.header.kind
-        ops = None if kind == "approval" else self._folding.operations(line)
+        ops = None if kind == "approval" else self.folding.operations(line)
         if kind in _ADMINISTRATION:
-            self._changes.take(line, ops, self._folding.state, self._folding.unknown)
+            self._changes.take(line, ops, self.folding.state, self.folding.unknown)
         if kind not in STATE_KINDS:
             return
         if ops is None:
-            self._folding.skip_unread(line)
+            self.folding.skip_unread(line)
             return
-        self._folding.apply(line, ops)
-        self._decisions.changed_at = line.header.log.at
-        self._states[self._folding.state.index] = self._folding.state.copy()
+        self.folding.apply(line, ops)
+        self.decisions.changed_at = line.header.log.at
+        self._states[self.folding.state.index] = self.folding.state.copy()
         if len(self._states) > VERIFY_STATES_MAX:
             self._states.popitem(last=False)
 
     def _take_decision(self, line: Line) -> None:
         if line.header.basis != "observed":
-            self._notes.remark(Duty.DECISIONS, "decisions that an application asserts are not ours to make again")
+            self.notes.remark(Duty.DECISIONS, "decisions that an application asserts are not ours to make again")
             return
         state, unknown = self._state_at(line)
-        view = self._decisions.take(line, state, unknown)
+        view = self.decisions.take(line, state, unknown)
         if line.header.kind == "session.open":
             return
         if view is None:
-            self._notes.skip(Duty.CAPTURE, unknown or "the context that it needs does not hold or was not read")
+            self.notes.skip(Duty.CAPTURE, unknown or UNREAD_CONTEXT)
             return
         asked = view.asked
         if view.before is not None and under_way(line, view.since):
-            asked = check_either(line, view.asked, view.before, self._notes)
+            asked = check_either(line, view.asked, view.before, self.notes)
         else:
-            check_capture(line, asked, self._notes)
+            check_capture(line, asked, self.notes)
         if line.header.kind == "access.intent":
-            self._intents[line.index] = asked
+            self.intents[line.index] = asked
 
     def _take_outcome(self, line: Line) -> None:
-        asked = None if line.header.ref is None else self._intents.pop(line.header.ref, None)
+        asked = None if line.header.ref is None else self.intents.pop(line.header.ref, None)
         if asked is None or line.content is None:
-            self._notes.skip(Duty.CAPTURE, "the body of an outcome, or of its intent, could not be read")
+            self.notes.skip(Duty.CAPTURE, UNREAD_OUTCOME)
             return
-        check_capture(line, asked, self._notes)
+        check_capture(line, asked, self.notes)
 
     def _state_at(self, line: Line) -> tuple[State, str]:
         """The state that a line was decided under, or why there is none."""
-        current = self._folding.state
+        current = self.folding.state
         decided = line.header.decided
-        if self._folding.unknown or decided is None or decided == current.index:
-            return current, self._folding.unknown
+        if self.folding.unknown or decided is None or decided == current.index:
+            return current, self.folding.unknown
         state = self._states.get(decided)
         if state is not None:
             return state, ""

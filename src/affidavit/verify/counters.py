@@ -6,6 +6,7 @@ from typing import Any
 
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
+from affidavit.verify.run import Run, Settle
 
 
 class Counters:
@@ -40,6 +41,29 @@ class Counters:
             self._take_gap(line)
         elif line.header.kind == "log.open":  # each start begins without streams
             self._end(set(self._next) - {stream})
+
+    def weigh(self, run: Run) -> Settle | None:
+        """See `run.py`."""
+        wanted: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for at, (shape, seq) in enumerate(zip(run.shapes, run.seqs, strict=True)):
+            stream = shape.stream
+            number = wanted.get(stream)
+            if number is None:
+                if stream in self._dead or stream in self._missing:
+                    return None
+                number = self._next.get(stream, 0)
+            if seq != number:
+                return None
+            wanted[stream] = seq + 1
+            last[stream] = run.first + at
+
+        def settle() -> None:
+            self._notes.looked(Duty.COUNTERS, run.count)
+            self._next |= wanted
+            self._last_at |= last
+
+        return settle
 
     def _check_jump(self, line: Line, wanted: int) -> None:
         stream, seq = line.header.source.stream, line.header.source.seq

@@ -7,11 +7,13 @@ are kept for each actor and system while the state index stands still, and the p
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from affidavit.errors import AffidavitError
-from affidavit.limits import VERIFY_DECIDERS_MAX
+from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_DECIDERS_MAX
 from affidavit.record.moment import parse_moment
 from affidavit.state.context import build_context, context_digest
 from affidavit.state.deciding import Decider, Request
@@ -21,8 +23,10 @@ from affidavit.verify.capture import Asked, asked_of
 from affidavit.verify.compare import difference
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
+from affidavit.verify.sift import Shape
 
 RULES = 1
+UNREAD_DECISION = "the body of a decision could not be read"
 
 
 @dataclass(slots=True)
@@ -36,6 +40,16 @@ class View:
     asked: Asked
     before: Asked | None  # what was asked under the view that this one replaced
     since: str  # when the change that replaced it was sealed
+    #: By question, the remarks of decisions that came out the same; None for one that is worth more words.
+    settled: dict[tuple[str, bytes, int], tuple[str, ...] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The view that a decision was made under, and what is to be remarked about it."""
+
+    view: View
+    remarks: tuple[str, ...]
 
 
 class Decisions:
@@ -67,7 +81,7 @@ class Decisions:
     def take(self, line: Line, state: State, unknown: str) -> View | None:
         """A line that carries a decision of ours. Returns the view that it was made under, where it holds."""
         if line.content is None or unknown:
-            self._notes.skip(Duty.DECISIONS, unknown or "the body of a decision could not be read")
+            self._notes.skip(Duty.DECISIONS, unknown or UNREAD_DECISION)
             return None
         said = line.content.get("authorization")
         if said is None and line.header.kind == "session.open" and line.header.decision != "allow":
@@ -86,6 +100,33 @@ class Decisions:
             return None
         self._decide(line, line.content, said, view)
         return view
+
+    def weigh(self, shape: Shape, case: bytes, state: State, made: tuple[str, str]) -> Quiet | None:
+        """Whether records of this shape and case, made between two moments, carry the decision that is made again.
+
+        None where one of them may be worth more words than a remark. The state must be known, and `decided`.
+        """
+        view = self._view(Line(-1, shape.header(made[0]), None, "", ""), state)
+        if view is None or shape.context is None or self.recorded.get(shape.context, view.digest) != view.digest:
+            return None
+        # Only which grants live depends on the moment, and they come and go at the edges.
+        interval = view.decider.interval(parse_moment(made[0]))
+        if made[0] != made[1] and interval != view.decider.interval(parse_moment(made[1])):
+            return None
+        question = (shape.kind, case, interval)  # the view is of one actor and system
+        if question not in view.settled:
+            if len(view.settled) >= DECISIONS_CACHED_MAX:
+                view.settled.clear()
+            view.settled[question] = self._weigh(shape, case, made[0], view)
+        remarks = view.settled[question]
+        return None if remarks is None else Quiet(view, remarks)
+
+    def _weigh(self, shape: Shape, case: bytes, at: str, view: View) -> tuple[str, ...] | None:
+        content = msgspec.json.decode(case)
+        scratch = Notebook()
+        apart = Decisions(scratch)
+        apart._decide(Line(-1, shape.header(at), content, "", ""), content, content.get("authorization"), view)
+        return scratch.only_remarks(Duty.DECISIONS)
 
     def _decide(self, line: Line, content: dict[str, Any], said: Any, view: View) -> None:
         try:

@@ -98,6 +98,21 @@ class Notebook:
         """Whether something does not hold."""
         return self._failed[duty] > 0
 
+    def take_over(self, other: Notebook) -> None:
+        """Add what stands in another notebook."""
+        self._looked.update(other._looked)
+        self._failed.update(other._failed)
+        for duty in Duty:
+            room = VERIFY_FINDINGS_MAX - len(self._findings[duty])
+            self._findings[duty] += other._findings[duty][:room]
+            self._skipped[duty].update(other._skipped[duty])
+            self._remarks[duty] |= other._remarks[duty]
+        self._absent |= other._absent
+
+    def only_remarks(self, duty: Duty) -> tuple[str, ...] | None:
+        """The remarks on `duty`, where nothing failed or was left out; else None."""
+        return None if self._failed[duty] or self._skipped[duty] else tuple(self._remarks[duty])
+
     def checks(self) -> tuple[Check, ...]:
         """One check a duty, in order."""
         return tuple(map(self._check, Duty))

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from affidavit.record.kinds import DECIDED_KINDS, STATE_KINDS
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
+from affidavit.verify.run import Run, Settle
 from affidavit.verify.seen_ids import SeenIds
 
 GENESIS_KINDS = ("log.open", "clock", "change")
@@ -58,6 +59,24 @@ class Order:
         elif header.root is not None:
             self._fail(line, "order.root", f"Record {index} carries a root, but a {header.kind} changes no state.")
         self._last_kind = header.kind
+
+    def weigh(self, run: Run) -> Settle | None:
+        """See `run.py`."""
+        sealed = run.sealed
+        if run.first < len(GENESIS_KINDS) or self._last_kind == "log.close" or not self._state_known:
+            return None
+        if any(shape.state != self.state or shape.decided not in (None, self.state) for shape in run.by_shape):
+            return None
+        if sealed[0] < self.last_at or sealed != sorted(sealed) or not self._ids.are_new(run.ids):
+            return None
+
+        def settle() -> None:
+            self._notes.looked(Duty.ORDER, run.count)
+            self._ids.add_all(run.ids)
+            self.last_at = sealed[-1]
+            self._last_kind = run.shapes[-1].kind
+
+        return settle
 
     def _check_decided(self, line: Line) -> None:
         header = line.header

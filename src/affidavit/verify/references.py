@@ -7,12 +7,17 @@ actor and system alone.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from affidavit.record.kinds import KINDS
 from affidavit.verify.counters import gap_streams
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
+from affidavit.verify.quiet_references import weigh_references
+from affidavit.verify.run import Run, Settle
+from affidavit.verify.sift import Shape
 
 _CODES = {kind: number for number, kind in enumerate(KINDS)}
 _KINDS = tuple(KINDS)
@@ -77,6 +82,46 @@ class References:
             self._check_ref(line, header.ref)
         self._kinds.append(_CODES.get(header.kind, _UNKNOWN))
         self._advance(line, session)
+
+    def weigh(self, run: Run) -> Settle | None:
+        """See `run.py`."""
+        return weigh_references(self, run)
+
+    def context_of(self, index: int) -> tuple[str | None, str | None] | None:
+        """The actor and system of the context record at `index`; None where there is none."""
+        return self._contexts.get(index)
+
+    def quiet_boot(self, stream: str, clock: int | None) -> str | Literal[False] | None:
+        """The boot of a stream whose next record names `clock`; None where no boot is to be kept; False where the
+        record may be worth a word."""
+        if clock is None:
+            return False if stream in self._stream_boot else None
+        if clock < 0 or self.kind_at(clock) != "clock":
+            return False
+        boot = self._boot_of.get(clock)
+        if boot is None or self._clocks_unread:
+            return None
+        holds = self._boots[boot] == clock and self._stream_boot.get(stream, boot) == boot
+        return boot if holds and stream not in self._without_clock else False
+
+    def take_quiet(
+        self, run: Run, boots: Mapping[str, str | None], opened: Mapping[int, Shape], completed: Sequence[int]
+    ) -> None:
+        """Take a run that was weighed."""
+        self._notes.looked(Duty.REFERENCES, run.count)
+        self._kinds.extend([_CODES[shape.kind] for shape in run.shapes])
+        for shape, count in run.by_shape.items():
+            boot = boots[shape.stream]
+            if boot is not None:
+                self._stream_boot[shape.stream] = boot
+            elif shape.clock is None:
+                self._without_clock[shape.stream] = run.first + run.count - 1  # no later than the last of the stream
+            if shape.session is not None and shape.kind in ("access", "access.intent"):
+                self.sessions[shape.session].accesses += count
+        for index in completed:
+            del self.intents[index]
+        for index, shape in opened.items():
+            self.intents[index] = OpenIntent(shape.session, shape.stream)
 
     def _check_session(self, line: Line) -> OpenSession | None:
         header, at = line.header, line.header.session

@@ -33,11 +33,15 @@ Absent on purpose: parsing statements again (the verdict says so), judging clock
 are recorded yet), comparing tags with names (that takes the tag key). Duties 13 to 18 take bodies: without their keys
 they are reported as not checked. Clocks, threads and randomness have no place here: the same bytes give the same
 verdict.
+
+What is plain needs no words: the sieve (`sift.py`) passes records that their own bytes show to be right, and each part
+weighs them in runs (`run.py`); whatever is not plain is taken record by record. Findings come from there alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from affidavit.errors import AffidavitError, InvalidInput
@@ -46,7 +50,7 @@ from affidavit.record.body import BodyKey
 from affidavit.record.header import decode_header
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
-from affidavit.verify.bodies import BodyStore
+from affidavit.verify.bodies import BodyStore, Slot
 from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, open_signed
 from affidavit.verify.content import Content
 from affidavit.verify.counters import Counters
@@ -55,8 +59,11 @@ from affidavit.verify.evidence import Evidence
 from affidavit.verify.files import Files
 from affidavit.verify.journal import JournalWalk
 from affidavit.verify.line import Line, body_place
+from affidavit.verify.mapper import InProcess, Mapper
 from affidavit.verify.order import Order
 from affidavit.verify.references import References
+from affidavit.verify.run import Run, Settle, runs_of
+from affidavit.verify.sift import Sifted, Task
 from affidavit.verify.silence import Silences
 from affidavit.verify.tree import Bundle, TreeWalk
 from affidavit.verify.verdict import Kept, Scope, Verdict
@@ -73,11 +80,13 @@ def verify(
     *,
     only: Only = "all",
     progress: Progress | None = None,
+    mapper: Mapper | None = None,
 ) -> Verdict:
     """The verdict on `archive`, trusting `keys` alone.
 
     `body_keys` by key id open bodies; `kept` are checkpoint notes kept elsewhere; `progress` is called with what is
-    done, how many records of it and how many there are. `only="structure"` asks for duties 1 to 12.
+    done, how many records of it and how many there are. `only="structure"` asks for duties 1 to 12. `mapper` sifts
+    bundles elsewhere than here and now; it makes no difference to the verdict.
     Raises `InvalidInput` without a key or with too many checkpoints, `Unavailable` where the log cannot be read now.
     """
     if not keys:
@@ -91,12 +100,28 @@ def verify(
             notes.skip(duty, "there is no checkpoint to check against")
         return Verdict(notes.checks(), Scope(archive.location, only, not_checked=("everything but the checkpoint",)))
     return _Verification(
-        archive=archive, keys=keys, body_keys=body_keys, kept=kept, only=only, signed=signed, notes=notes
+        archive=archive,
+        keys=keys,
+        body_keys=body_keys,
+        kept=kept,
+        only=only,
+        signed=signed,
+        notes=notes,
+        mapper=mapper or InProcess(),
     ).run(progress or _no_progress)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A bundle that was read, with the slots of its bodies and what there was to say about reading those."""
+
+    bundle: Bundle
+    slots: tuple[Slot, ...]
+    notes: Notebook
+
+
 class _Verification:
-    """One pass over the log, bundle by bundle; each part sees every line once, in order."""
+    """One pass over the log, bundle by bundle; each part sees every line once, in order, or weighs it in a run."""
 
     def __init__(
         self,
@@ -108,9 +133,11 @@ class _Verification:
         only: Only,
         signed: Signed,
         notes: Notebook,
+        mapper: Mapper,
     ) -> None:
         checkpoint = signed.checkpoint
         self._archive, self._keys, self._only, self._signed, self._notes = archive, keys, only, signed, notes
+        self._body_keys, self._mapper = body_keys, mapper
         self._kept = KeptElsewhere(kept, keys, checkpoint, notes)
         self._files = Files(archive, checkpoint.size, notes)
         self._tree = TreeWalk(archive.log, checkpoint, self._kept.sizes, notes)
@@ -125,9 +152,10 @@ class _Verification:
     def run(self, progress: Progress) -> Verdict:
         """Read the log once, then judge what only its end shows."""
         size = self._signed.checkpoint.size
-        for bundle in self._tree.bundles():
-            self._take_bundle(bundle)
-            progress("records", bundle.first + len(bundle.entries), size)
+        for held, sifted in self._mapper.sift(self._body_keys, self._read_ahead()):
+            self._notes.take_over(held.notes)
+            self._take_bundle(held, sifted)
+            progress("records", held.bundle.first + len(held.bundle.entries), size)
         self._silences.finish()
         kept = self._kept.compare(self._tree.finish())
         self._bodies.finish()
@@ -142,13 +170,47 @@ class _Verification:
                 self._notes.skip(duty, "only structure was asked for")
         return Verdict(self._notes.checks(), self._scope(kept))
 
-    def _take_bundle(self, bundle: Bundle) -> None:
-        slots = self._bodies.slots(bundle.number, len(bundle.entries))
-        self._journal.compare(bundle.first, bundle.entries, slots)
+    def _read_ahead(self) -> Iterator[tuple[Held, Task | None]]:
+        """Each bundle, and what the sieve is to look at: nothing where something is not there."""
+        for bundle in self._tree.bundles():
+            notes = Notebook()
+            slots = self._bodies.slots(bundle.number, len(bundle.entries), notes)
+            self._journal.compare(bundle.first, bundle.entries, slots)
+            yield Held(bundle, slots, notes), _task(bundle, slots, self._archive.bodies is not None)
+
+    def _take_bundle(self, held: Held, sifted: Sifted | None) -> None:
+        if sifted is None:
+            self._take_each(held, range(len(held.bundle.entries)))
+            return
+        first = held.bundle.first
+        for part in runs_of(first, sifted):
+            if isinstance(part, int):
+                self._take_each(held, range(part, part + 1))
+            elif not self._take_run(part):
+                self._take_each(held, range(part.first - first, part.first - first + part.count))
+
+    def _take_run(self, run: Run) -> bool:
+        """Take a run at once, where no part has anything to say about it."""
+        settles: list[Settle] = []
+        for part in (self._order, self._counters, self._references, self._content):
+            settle = None if part is None else part.weigh(run)
+            if part is not None and settle is None:
+                return False
+            if settle is not None:
+                settles.append(settle)
+        self._notes.looked(Duty.HEADERS, run.count)
+        self._bodies.take_quiet(run.count, run.count - run.cases.count(None))
+        for settle in settles:
+            settle()
+        return True
+
+    def _take_each(self, held: Held, positions: range) -> None:
+        """Take records one by one, by the exact checks."""
+        bundle = held.bundle
         body_where = body_place(bundle.number, len(bundle.entries))
-        for at, entry in enumerate(bundle.entries):
-            index = bundle.first + at
-            line = None if entry is None else self._read(index, entry, slots[at], bundle.place, body_where)
+        for at in positions:
+            index, entry = bundle.first + at, bundle.entries[at]
+            line = None if entry is None else self._read(index, entry, held.slots[at], bundle.place, body_where)
             if line is None:
                 self._hole(index)
             else:
@@ -211,6 +273,14 @@ class _Verification:
             intents_open=len(self._references.intents),
             not_checked=tuple(f"{duty}. {why}" for duty, why in self._notes.left_out() if duty not in asked),
         )
+
+
+def _task(bundle: Bundle, slots: Sequence[Slot], with_bodies: bool) -> Task | None:
+    entries = [entry for entry in bundle.entries if entry is not None]
+    held = [slot for slot in slots if slot is not None]
+    if len(entries) < len(bundle.entries) or (with_bodies and len(held) < len(slots)):
+        return None
+    return Task(entries, held if with_bodies else None)
 
 
 def _no_progress(what: str, done: int, count: int) -> None:
