@@ -10,8 +10,12 @@ from affidavit.clock import ClockStatus
 from affidavit.durable import Disk
 from affidavit.ledger.genesis import create_log
 from affidavit.ledger.keys import Secrets
+from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host
+from affidavit.ledger.recovery import Opening, Recovered, recover
+from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.snapshot import snapshot_key
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Answer, Batch, Draft, Earlier
 from affidavit.record.ids import uuid7
@@ -85,6 +89,12 @@ class Case:
         """The log, open for writing, without threads."""
         secrets = self.secrets or Secrets.load(self.disk, self.root / "secrets")
         return Ledger.recover(self.root, self.disk, self.host, secrets, ORIGIN)
+
+    def look(self) -> Recovered:
+        """What recovery finds, without writing anything."""
+        secrets = self.secrets or Secrets.load(self.disk, self.root / "secrets")
+        signer, key = FileSigner(secrets.signer), snapshot_key(secrets.digest_key)
+        return recover(Opening(self.disk, Layout(self.root), signer, secrets.body_keys_by_id, key))
 
     def stream(self) -> str:
         return self.random.randbytes(16).hex()

@@ -82,6 +82,7 @@ class SimDisk:
         self.shown: Callable[[Path], None] = _nothing_shown
         self.note: Callable[[str], None] = _nothing_noted
         self.injected: Counter[str] = Counter()
+        self.read_only: Path | None = None
         self.locked = False
         self._dead = False
         self._names: dict[Path, _Inode] = {}
@@ -199,6 +200,8 @@ class SimDisk:
     def write_synced(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
         inodes = []
         for path, data in files:
+            if path.parent == self.read_only:
+                raise Unavailable("disk.create", f"Could not create {path}: simulated.")
             self._step("create")
             self._check_folder(path)
             inode = self._names.get(path) or _Inode()
@@ -238,6 +241,9 @@ class SimDisk:
             self._durable_folders.update({folder for folder in self._folders if folder.parent == path})
 
         self._step("sync folder", self._or_lie(settle))
+
+    def settle(self, path: Path) -> None:
+        self._sync(self._names[path])
 
     def open_append(self, path: Path) -> SimAppendFile:
         self._step("open")

@@ -77,6 +77,10 @@ class Disk(Protocol):
     def sync_folder(self, path: Path) -> None:
         """The names in a folder are durable when this returns."""
 
+    def settle(self, path: Path) -> None:
+        """An existing file's content is durable when this returns, and the next `read` asks the medium for it where the
+        system offers that."""
+
     def open_append(self, path: Path) -> AppendFile:
         """An existing file, for writing at positions."""
 
@@ -170,6 +174,14 @@ class OsDisk:
         descriptor = self._call("open", path, os.open, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._call("sync", path, os.fsync, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def settle(self, path: Path) -> None:
+        descriptor = self._call("open", path, os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._call("sync", path, os.fsync, descriptor)
+            self._call("sync", path, os.posix_fadvise, descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 

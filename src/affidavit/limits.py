@@ -40,6 +40,11 @@ CONTEXTS_KEPT_MAX = 16  # newest contexts of one actor and system that an access
 PUBLISH_EARLY_BYTES = 16 * 1024 * 1024  # unpublished bytes that make the publisher start before its second is over
 UNPUBLISHED_BYTES_MAX = 128 * 1024 * 1024  # held in memory until published; beyond it the writer waits
 BUNDLES_CACHED_MAX = 64  # bundles, entries and slots, that one reader keeps: about 20 MiB
+KINDS_KEPT = 65_536  # newest records whose kinds are in memory, a byte each; older ones are looked up in the log
+SNAPSHOT_RECORDS = 65_536  # records between two snapshots of what stands open: folding so many takes half a second
+SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024  # DIR/standing: 7 million ended streams; beyond it the log is folded anew
+SEGMENTS_KEPT = 4  # whole journal segments that stay although all in them is published: the newest, 256 MiB
+PARTIALS_LOOKED_BACK = 2_000  # full tiles looked at for partials that a crash left: more than one publication covers
 READ_TRIES_MAX = 3  # of a journal that somebody else is writing at the same time
 GC_RECORDS_MIN = 64  # a group this large is sealed with the cyclic collector off: it doubles the cost otherwise
 

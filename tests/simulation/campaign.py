@@ -24,6 +24,9 @@ RECORDS_MAX = 3_000
 #: Segments from one frame to many, and fills ahead from less than a frame to several.
 SEGMENTS = (2_000, 24_000, 200_000)
 FILLS = (512, 4_096, 60_000)
+#: Whole segments that pruning leaves, and records between two snapshots of what stands open.
+KEPT_SEGMENTS = (0, 2)
+SNAPSHOTS = (1, 20, 200, 10_000)
 #: None of these may be missing from a run of some length: else it did not do what it says.
 WANTED = (
     "crashes",
@@ -34,6 +37,8 @@ WANTED = (
     "checkpoints",
     "audits",
     "reads",
+    "folds with a snapshot and without",
+    "starts on a pruned journal",
 )
 
 
@@ -67,7 +72,8 @@ class Result:
 def run_world(seed: int, result: Result, out: TextIO) -> bool:
     """Lead the lives of one world. False, with its trace on `out`, where a promise was broken."""
     segment, fill = SEGMENTS[seed % 3], FILLS[seed // 3 % 3]
-    with small(SEGMENT_BYTES=segment, PREALLOCATE_BYTES=fill):
+    kept, snapshot = KEPT_SEGMENTS[seed // 2 % 2], SNAPSHOTS[seed % 4]
+    with small(SEGMENT_BYTES=segment, PREALLOCATE_BYTES=fill, SEGMENTS_KEPT=kept, SNAPSHOT_RECORDS=snapshot):
         world = World(seed)
         try:
             world.begin()

@@ -36,10 +36,12 @@ from simproducers import Producer
 from simtruth import Truth, Violation, demand
 
 from affidavit.errors import AffidavitError, Corruption, Unavailable, VerificationError
+from affidavit.ledger.journal import segments_of
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host
 from affidavit.ledger.reader import Reader
+from affidavit.ledger.snapshot import fold_bytes
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.verify.verify import verify
 
@@ -52,12 +54,13 @@ NOTE_BYTES = 100_000
 KEPT_MAX = 20
 
 #: What recovery, or the first publication after it, may say of a bit that turned over, by where the file lies.
-ROT_CODES = {
+ROT_CODES: dict[str, set[str]] = {
     "journal": {"journal.damage", "journal.header", "journal.segment", "log.ahead", "log.fork", "log.bundle"},
     "log/checkpoint": {"log.checkpoint"},
     "log/tile/entries": {"log.bundle", "log.immutable"},
     "log/tile": {"log.tile", "log.immutable"},
     "bodies": {"log.bundle", "log.immutable"},
+    "standing": set(),
 }
 
 
@@ -201,6 +204,27 @@ class World:
         demand(published.root == self.truth.root(published.size), "the checkpoint is of another history")
         if self.chance.random() < 0.1:
             self.look(final=False)
+        if self.chance.random() < 0.2:
+            self._fold_twice()
+
+    def _fold_twice(self) -> None:
+        """A start with the snapshot of what stands open finds what a start without it folds from the whole log."""
+        before, injected = self.disk.state(), self.disk.injected.copy()
+        found = self.case.look()
+        if self.disk.exists(LAYOUT.standing):
+            self.disk.unlink(LAYOUT.standing)
+        anew = self.case.look()
+        self.disk.restore(before)
+        self.disk.injected = injected
+        demand((0, anew.standing.size) == (anew.snapshot_size, anew.folded), "a fold of the whole log left some out")
+        demand(fold_bytes(anew.standing) == fold_bytes(found.standing), "the snapshot says other than the log")
+        demand(
+            fold_bytes(anew.published_standing) == fold_bytes(found.published_standing)
+            and anew.unpublished == found.unpublished,
+            "the snapshot says other than the published log",
+        )
+        self.counts["folds with a snapshot and without"] += bool(found.snapshot_size)
+        self.counts["starts on a pruned journal"] += bool(segments_of(self.disk, LAYOUT.journal)[0])
 
     def _rot(self) -> None:
         """Turn over one bit, see what recovery and the readers say, and turn it back."""
@@ -236,6 +260,10 @@ class World:
         verdict = verify(SimArchive(self.disk, ROOT), [self.secrets.verifier], {}, self.kept[-5:], only="structure")
         if failed(verdict):
             return f"found by verify ({place})"
+        if place == "standing":
+            return "ignored (standing)"
+        if place == "bodies" and self._unreadable(ledger):
+            return "found by reading (bodies)"
         if place == "journal":
             # In the last frame, not published yet, it looks like a torn write: the frame was cut, all before it stands.
             again = Truth(self.disk, LAYOUT, ORIGIN)
@@ -252,6 +280,16 @@ class World:
             return "taken for a torn write"
         demand(not self.disk.exists(path), f"a bit in {path} turned over, and nobody noticed")
         return "removed as no longer needed"
+
+    @staticmethod
+    def _unreadable(ledger: Ledger) -> bool:
+        """Whether some body is not what its header says: without its journal and its key only reading can tell."""
+        try:
+            for _ in ledger.reader().records(0, ledger.size):
+                pass
+        except Corruption:
+            return True
+        return False
 
     def _shown(self, path: Path) -> None:
         if path == LAYOUT.checkpoint:

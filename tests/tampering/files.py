@@ -23,6 +23,10 @@ HIGHER = "log/tile/1/000.p/1"
 BODIES, LAST_BODIES = "bodies/000", "bodies/001.p/66"
 _PARTIALS = ("log/tile/0/000.p/200", "log/tile/entries/000.p/200", "bodies/000.p/200")
 _ABSENT = "an archive need not hold the bodies, so the verdict says that they are not checked, and its exit status is 3"
+_PRUNED = (
+    "pruning does the same: what it held is published, and proved there; the verdict says from which record on the "
+    "journal was compared"
+)
 _NO_JOURNAL = (
     "a public copy has no journal, so the verdict says that it was not looked at. `up` refuses to start without it, "
     "and `fsck` names it"
@@ -336,7 +340,7 @@ def _journal() -> list[Tampering]:
             "journal.order",
         ),
         row("put in the place of another log's", _segment_bytes(lambda d, f: d[:28] + bytes(32) + d[60:]), "journal.header"),
-        row("the first removed", lambda case: _segment(case)[0].unlink(), "journal.missing", 0),
+        _row(part, "the first removed", lambda case: _segment(case)[0].unlink(), why=_PRUNED),
         row("the last removed", _cut_journal, "journal.missing"),
         _row(part, "all removed", lambda case: shutil.rmtree(case.folder / "journal"), why=_NO_JOURNAL),
     ]  # fmt: skip

@@ -50,7 +50,7 @@ def create_log(
     lock = disk.lock(layout.lock)
     try:
         secrets = Secrets.create(disk, layout.secrets, origin, randomness)
-        for temporary in (layout.publishing, layout.rotating):
+        for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
             clear_temporary(disk, temporary)
         journal = Journal.create(disk, layout.journal, layout.rotating, origin)
     except BaseException:
@@ -59,7 +59,8 @@ def create_log(
     # From here on the ledger holds the lock. Should it fail now, it keeps it: the folder is of no use to anybody.
     host = Host(clock, boot, randomness, clock_status)
     publisher = Publisher.create(disk, layout, FileSigner(secrets.signer))
-    ledger = Ledger(disk, layout, host, secrets, journal, Recovered(Standing(), EMPTY, 0, [], publisher), lock)
+    found = Recovered(Standing(), EMPTY, 0, [], publisher, Standing())
+    ledger = Ledger(disk, layout, host, secrets, journal, found, lock)
     fields = {
         "decided": 0,
         "actor": administrator,

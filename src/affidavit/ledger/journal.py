@@ -60,14 +60,25 @@ EMPTY = End(0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES,
 class Scan:
     """Reads a journal from its first frame, or from the segment that holds `start`. Changes nothing.
 
-    Iterate it for the frames; then `end` says where it ended.
+    A journal may begin later than record 0: what was published is pruned from its beginning (`ledger/pruning.py`).
+    `first` is the index of its first record. Iterate it for the frames; then `end` says where it ended. Raises
+    `Corruption` where there is no segment, or none that holds `start`.
     """
 
-    def __init__(self, disk: Disk, folder: Path, origin: str, start: int = 0) -> None:
+    def __init__(self, disk: Disk, folder: Path, origin: str, start: int | None = None) -> None:
         self._disk = disk
         self._folder = folder
         self._origin = origin
-        segments = _segments(disk, folder)
+        segments = segments_of(disk, folder)
+        self.first = segments[0]
+        if start is None:
+            start = self.first
+        if start < self.first:
+            raise Corruption(
+                "journal.begins",
+                f"The journal begins at record {self.first}, but record {start} is published nowhere else.",
+                _HINT,
+            )
         self._segments = [
             first
             for first, after in zip(segments, [*segments[1:], None], strict=True)
@@ -130,6 +141,8 @@ class Journal:
         self._end = end.offset
         self._filled = end.filled
         self.next = end.next
+        #: The index of the first record of the segment that is written.
+        self.segment = end.segment
         self._file = disk.open_append(folder / segment_name(end.segment))
 
     @classmethod
@@ -181,6 +194,7 @@ class Journal:
         _create_segment(self._disk, self._folder, self._temporary, first, self._origin)
         self._file.close()
         self._file = self._disk.open_append(self._folder / segment_name(first))
+        self.segment = first
         self._end = self._filled = SEGMENT_HEADER_BYTES
 
 
@@ -188,7 +202,7 @@ def _create_segment(disk: Disk, folder: Path, temporary: Path, first: int, origi
     write_whole(disk, temporary, [(folder / segment_name(first), segment_header(first, origin))], PRIVATE)
 
 
-def _segments(disk: Disk, folder: Path) -> list[int]:
+def segments_of(disk: Disk, folder: Path) -> list[int]:
     """The first indexes of the segments, ascending. Raises `Corruption` for anything else in the folder, or nothing."""
     found = []
     for name in disk.names(folder):
@@ -196,8 +210,8 @@ def _segments(disk: Disk, folder: Path) -> list[int]:
         if len(stem) != 20 or not (stem.isascii() and stem.isdigit()) or name == stem:
             raise Corruption("journal.name", f"{folder / name} is no journal segment.", "Move it out of the journal.")
         found.append(int(stem))
-    if not found or found[0] != 0:
-        raise Corruption("journal.missing", f"{folder} has no first journal segment.", _HINT)
+    if not found:
+        raise Corruption("journal.missing", f"{folder} holds no journal segment.", _HINT)
     return found
 
 

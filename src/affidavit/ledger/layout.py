@@ -43,6 +43,11 @@ class Layout:
         return self.root / "checkpoints"
 
     @property
+    def standing(self) -> Path:
+        """The snapshot of what stands open. May be deleted: then it is folded anew."""
+        return self.root / "standing"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 
@@ -55,6 +60,11 @@ class Layout:
     def rotating(self) -> Path:
         """For a journal segment that is still being written."""
         return self.root / "unfinished" / "journal"
+
+    @property
+    def snapshotting(self) -> Path:
+        """For a snapshot that is still being written."""
+        return self.root / "unfinished" / "standing"
 
     def entries(self, number: int, width: int = TILE_WIDTH) -> Path:
         """The entry bundle `number`, of `width` entries."""

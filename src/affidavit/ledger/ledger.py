@@ -26,13 +26,17 @@ from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.intake import Done, Entry, Intake, batch_entry, own_entry
 from affidavit.ledger.journal import Journal
+from affidavit.ledger.keeper import Keeper
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.own import Host, Own, close_record, gap_records, open_record
+from affidavit.ledger.pruning import Pruner
 from affidavit.ledger.reader import Reader
-from affidavit.ledger.recovery import Recovered, recover
+from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
 from affidavit.ledger.sequencer import Group, Sequencer
 from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.snapshot import snapshot_key
+from affidavit.ledger.standing import notes_of
 from affidavit.limits import (
     GC_RECORDS_MIN,
     PUBLISH_EARLY_BYTES,
@@ -43,12 +47,14 @@ from affidavit.limits import (
 from affidavit.record.body import BodySealer
 from affidavit.record.draft import Answer, Batch, Refusal
 from affidavit.record.frame import Stored
+from affidavit.record.header import Header
 from affidavit.record.read import Record
 from affidavit.record.tags import Tagger
 from affidavit.tlog.checkpoint import Checkpoint
 
 _log = logging.getLogger(__name__)
 _bodies = msgspec.json.Decoder(dict)
+_headers = msgspec.json.Decoder(Header)
 _STREAM_BYTES = 16
 _CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
 Follower = Callable[[Sequence[Record]], None]
@@ -83,7 +89,13 @@ class Ledger:
             host.randomness(_STREAM_BYTES).hex(),
             host.boot,
             host.randomness,
+            self._kind_of,
         )
+        self._old = self.reader()  # of the writer's thread alone
+        key = snapshot_key(secrets.digest_key)
+        self._keeper = Keeper(disk, layout, key, found.published_standing, found.snapshot_size)
+        self._keeper.note(found.standing.size, found.unpublished)
+        self._pruner = Pruner(disk, layout)
         self._intake = Intake()
         # `_changed` guards everything below, and is notified when something is published or the ledger has failed.
         self._changed = threading.Condition()
@@ -110,19 +122,26 @@ class Ledger:
         boot: str,
         randomness: Callable[[int], bytes],
         clock_status: Callable[[], ClockStatus],
+        progress: Progress | None = None,
     ) -> Ledger:
-        """The log in `root`, recovered and running.
+        """The log in `root`, recovered and running. `progress` hears how far reading has got.
 
         Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
         where it must not be written to; then nothing was changed.
         """
-        ledger = cls.recover(root, disk, Host(clock, boot, randomness, clock_status), secrets, origin)
+        ledger = cls.recover(root, disk, Host(clock, boot, randomness, clock_status), secrets, origin, progress)
         ledger.start()
         return ledger
 
     @classmethod
-    def recover(cls, root: Path, disk: Disk, host: Host, secrets: Secrets, origin: str) -> Ledger:
-        """As `open`, without threads: `step` and `publish_now` do their work when they are called."""
+    def recover(
+        cls, root: Path, disk: Disk, host: Host, secrets: Secrets, origin: str, progress: Progress | None = None
+    ) -> Ledger:
+        """As `open`, without threads: `step` and `publish_now` do their work when they are called.
+
+        `publish_now` then also writes the snapshot of what stands open (`keeper`) and prunes the journal (`pruning`),
+        each where it is due: at the bounds `SNAPSHOT_RECORDS` and `SEGMENTS_KEPT`.
+        """
         if secrets.origin != origin:
             raise InvalidInput(
                 "secrets.origin",
@@ -134,8 +153,10 @@ class Ledger:
             raise InvalidInput("log.none", f"{root} holds no log.", "Make one with `affidavit init`.")
         lock = disk.lock(layout.lock)
         try:
-            found = recover(disk, layout, FileSigner(secrets.signer), secrets.body_keys_by_id)
-            for temporary in (layout.publishing, layout.rotating):
+            signer, key = FileSigner(secrets.signer), snapshot_key(secrets.digest_key)
+            found = recover(Opening(disk, layout, signer, secrets.body_keys_by_id, key, progress))
+            found.publisher.remove_left_partials()
+            for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
                 clear_temporary(disk, temporary)
             journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
             ledger = cls(disk, layout, host, secrets, journal, found, lock)
@@ -247,6 +268,8 @@ class Ledger:
                 self._base = new_base
                 self._unpublished_bytes -= weight
                 self._changed.notify_all()
+            self._keeper.published(checkpoint, self._journal.segment, self._stopping.is_set())
+            self._pruner.prune(checkpoint, self._keeper.written_size)
             return checkpoint
 
     def close(self, reason: str) -> None:
@@ -256,6 +279,7 @@ class Ledger:
             return
         try:
             self._wait(answered)
+            self._stopping.set()
             self.publish_now()
         finally:
             self._stopping.set()
@@ -328,6 +352,7 @@ class Ledger:
             answers = [entry.seal(self._sequencer, now_ns, group) for entry in entries]
             if group.stored:
                 written = self._journal.append(group.first, group.stored)
+                self._keeper.note(group.first + len(group.stored), notes_of(group.headers, group.bodies))
                 self._note_durable(group, written)
         finally:
             if pause:
@@ -362,6 +387,9 @@ class Ledger:
         self._publish_soon.set()
         with self._changed:
             self._changed.wait_for(lambda: self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX or self._failure)
+
+    def _kind_of(self, index: int) -> str:
+        return _headers.decode(self._old.stored(index)[0]).kind
 
     def _recent_at(self, index: int) -> Stored | None:
         with self._changed:

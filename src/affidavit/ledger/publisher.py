@@ -3,7 +3,8 @@
 The order is what makes a crash harmless: entry bundles, body bundles and hash tiles first, each written whole, synced
 and renamed, its folder synced; then the checkpoint that speaks of them. A full bundle or tile that is there already,
 from a publication that a crash cut short, must hold exactly what would be written: it is compared, never rewritten.
-Partial ones of the size before are removed once the full one is published under a checkpoint.
+Partial ones of every published size stay until the full one is published under a checkpoint; then they are removed, and
+what a crash leaves of them at the next start.
 """
 
 from __future__ import annotations
@@ -15,13 +16,22 @@ from affidavit.durable import PRIVATE, PUBLIC, Disk, write_whole
 from affidavit.errors import Corruption, VerificationError
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.signer import Signer
-from affidavit.limits import BODY_BUNDLE_BYTES_MAX, BUNDLE_BYTES_MAX, NOTE_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
+from affidavit.limits import (
+    BODY_BUNDLE_BYTES_MAX,
+    BUNDLE_BYTES_MAX,
+    NOTE_BYTES_MAX,
+    PARTIALS_LOOKED_BACK,
+    TILE_BYTES_MAX,
+    TILE_WIDTH,
+)
 from affidavit.record.frame import Stored, encode_bundle
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, Tree, leaf_hash
-from affidavit.tlog.tiles import TileAddress, encode_entries, partial_width, tile_path
+from affidavit.tlog.tiles import encode_entries, partial_width, tile_hashes, tile_path, tile_width
 
 _BUNDLES_AT_ONCE = 32  # bounds what is in memory twice while a long backlog is published
+_FOLDER_TILES = 1_000  # tiles in one folder: three digits of their index
+_PARTIAL = ".p"  # what the folder of a tile's partials is named by, after the tile
 _HINT = "Nothing was signed. Keep the folder as it is, and compare it with a copy."
 
 
@@ -49,15 +59,8 @@ class Publisher:
         """For a log whose checkpoint and newest tiles are read and must fit. Raises `Corruption` where they do not."""
         published = read_checkpoint(disk, layout, signer)
 
-        def read_tile(level: int, index: int, width: int) -> bytes:
-            path = layout.log / tile_path(level, index, width)
-            data = disk.read(path, TILE_BYTES_MAX)
-            if data is None:
-                raise Corruption("log.tile", f"The published tile {path} is gone.", _HINT)
-            return data
-
         try:
-            tree = Tree.resume(published.size, read_tile)
+            tree = _tree_at(disk, layout, published, published.size)
         except VerificationError as error:
             raise Corruption("log.tile", f"A published tile is damaged: {error}", _HINT) from None
         if tree.root() != published.root:
@@ -67,6 +70,14 @@ class Publisher:
                 _HINT,
             )
         return cls(disk, layout, signer, published, tree)
+
+    def tree_at(self, size: int) -> Tree:
+        """The tree of an earlier `size`, from the published tiles; they are believed.
+
+        Whether they are true shows when the tree, grown to the published size, has the published root. Raises
+        `Corruption` or `VerificationError` where a tile is gone or of the wrong length.
+        """
+        return _tree_at(self._disk, self._layout, self.published, size)
 
     def publish(self, base: int, records: Sequence[Stored]) -> Checkpoint:
         """Publish up to `base` + len(`records`). `base` is a multiple of 256 at or below the published size."""
@@ -124,20 +135,44 @@ class Publisher:
 
     def _remove_partials(self, old: int, size: int) -> None:
         """Remove partials of `old` whose full form is published at `size`. A crash may leave some: they still hold."""
-        folders: list[Path] = []
         level = 0
         while old >> 8 * level:
             index = old >> 8 * (level + 1)
             if partial_width(old, level) and size >> 8 * (level + 1) > index:
-                folders.append(_partial_folder(self._layout.log / TileAddress(level, index).path))
-                if level == 0:
-                    folders.append(_partial_folder(self._layout.entries(index)))
-                    folders.append(_partial_folder(self._layout.slots(index)))
+                for full in self._files_at(level, index):
+                    self._remove_folder(_partial_folder(full))
             level += 1
-        for folder in folders:
-            for name in self._disk.names(folder):
-                self._disk.unlink(folder / name)
-            self._disk.unlink(folder)
+
+    def remove_left_partials(self) -> None:
+        """Remove the partials that a crash between a checkpoint and its clean-up left behind.
+
+        Such a crash leaves them within the tiles of one publication: only the newest folders of tiles are looked into.
+        """
+        size = self.published.size
+        level = 0
+        while full := size >> 8 * (level + 1):  # so many full tiles are there
+            newest = range(full - 1, max(0, full - PARTIALS_LOOKED_BACK) - 1, -1)
+            first_of = {
+                path.parent: index // _FOLDER_TILES * _FOLDER_TILES
+                for index in (*newest[::_FOLDER_TILES], newest[-1])
+                for path in self._files_at(level, index)
+            }
+            for folder, first in first_of.items():
+                for name in self._disk.names(folder):
+                    stem = name.removesuffix(_PARTIAL)
+                    if stem != name and stem.isdecimal() and first + int(stem) < full:
+                        self._remove_folder(folder / name)
+            level += 1
+
+    def _files_at(self, level: int, index: int) -> list[Path]:
+        """The files, in their full form, that hold what tile `index` of `level` stands for."""
+        tile = self._layout.log / tile_path(level, index)
+        return [tile] if level else [tile, self._layout.entries(index), self._layout.slots(index)]
+
+    def _remove_folder(self, folder: Path) -> None:
+        for name in self._disk.names(folder):
+            self._disk.unlink(folder / name)
+        self._disk.unlink(folder)
 
 
 def read_checkpoint(disk: Disk, layout: Layout, signer: Signer) -> Checkpoint:
@@ -173,5 +208,17 @@ def check_edge(disk: Disk, layout: Layout, published: Checkpoint, base: int, rec
             raise Corruption("log.bundle", f"{path} does not hold what the journal holds.", _HINT)
 
 
+def _tree_at(disk: Disk, layout: Layout, published: Checkpoint, size: int) -> Tree:
+    def read_tile(level: int, index: int, width: int) -> bytes:
+        stored = tile_width(published.size, level, index)
+        path = layout.log / tile_path(level, index, stored)
+        data = disk.read(path, TILE_BYTES_MAX)
+        if data is None:
+            raise Corruption("log.tile", f"The published tile {path} is gone.", _HINT)
+        return b"".join(tile_hashes(data, stored)[:width])
+
+    return Tree.resume(size, read_tile)
+
+
 def _partial_folder(full: Path) -> Path:
-    return full.with_name(f"{full.name}.p")
+    return full.with_name(full.name + _PARTIAL)

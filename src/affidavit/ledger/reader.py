@@ -16,25 +16,21 @@ import msgspec
 
 from affidavit.durable import Disk
 from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.ledger.bundles import read_bundle
 from affidavit.ledger.journal import Scan
 from affidavit.ledger.layout import Layout
 from affidavit.limits import (
-    BODY_BUNDLE_BYTES_MAX,
-    BUNDLE_BYTES_MAX,
     BUNDLES_CACHED_MAX,
     NOTE_BYTES_MAX,
     READ_TRIES_MAX,
-    TILE_BYTES_MAX,
     TILE_WIDTH,
 )
 from affidavit.record.body import BodyKey, Erased, Unreadable, open_slot
-from affidavit.record.frame import Stored, decode_bundle
+from affidavit.record.frame import Stored
 from affidavit.record.header import Header
 from affidavit.record.read import Record
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
-from affidavit.tlog.hashing import leaf_hash
 from affidavit.tlog.keys import VerifierKey
-from affidavit.tlog.tiles import decode_entries, tile_path
 
 _headers = msgspec.json.Decoder(Header)
 _bodies = msgspec.json.Decoder(dict)
@@ -104,33 +100,12 @@ class Reader:
     def _bundle(self, number: int) -> list[Stored]:
         bundle = self._bundles.get(number)
         if bundle is None:
-            bundle = self._bundles[number] = self._load(number)
+            bundle = self._bundles[number] = read_bundle(self._disk, self._layout, number)[0]
             if len(self._bundles) > BUNDLES_CACHED_MAX:
                 self._bundles.popitem(last=False)
         else:
             self._bundles.move_to_end(number)
         return bundle
-
-    def _load(self, number: int) -> list[Stored]:
-        entries_path, slots_path = self._layout.entries(number), self._layout.slots(number)
-        try:
-            entries = decode_entries(self._read(entries_path, BUNDLE_BYTES_MAX), TILE_WIDTH)
-        except VerificationError as error:
-            raise Corruption("log.bundle", f"{entries_path}: {error}") from None
-        tile = self._layout.log / tile_path(0, number)
-        if b"".join(map(leaf_hash, entries)) != self._read(tile, TILE_BYTES_MAX):
-            raise Corruption("log.bundle", f"{entries_path} holds entries that do not hash to {tile}.")
-        try:
-            slots = decode_bundle(self._read(slots_path, BODY_BUNDLE_BYTES_MAX), TILE_WIDTH)
-        except Corruption as error:
-            raise Corruption(error.code, f"{slots_path}: {error.message}") from None
-        return list(zip(entries, slots, strict=True))
-
-    def _read(self, path: Path, limit: int) -> bytes:
-        data = self._disk.read(path, limit)
-        if data is None:
-            raise Corruption("log.file", f"{path} is gone.", "Put it back from a copy.")
-        return data
 
     def _body(self, index: int, header: Header, slot: bytes) -> dict[str, object] | Erased | Unreadable | None:
         if header.body is None:

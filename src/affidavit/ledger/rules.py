@@ -7,10 +7,12 @@ with a `Refusal` whose code says what the producer should do: `draft` (wrong, ne
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from affidavit.errors import Corruption, Unavailable
 from affidavit.ledger.standing import Session, Standing, Stream
 from affidavit.limits import BODY_BYTES_MAX, ID_CHARS_MAX
 from affidavit.record.draft import Draft, Earlier, Reference, Refusal
@@ -66,10 +68,14 @@ _AGREEING_KINDS = frozenset({"access", "access.intent", "access.outcome", "sessi
 
 
 class DraftRules:
-    """Checks drafts against `standing`. Remembers combinations of closed values that passed: there are few."""
+    """Checks drafts against `standing`. Remembers combinations of closed values that passed: there are few.
 
-    def __init__(self, standing: Standing) -> None:
+    `kind_of` looks the kind of an old record up in the log, where `standing` no longer knows it.
+    """
+
+    def __init__(self, standing: Standing, kind_of: Callable[[int], str]) -> None:
         self._standing = standing
+        self._kind_of = kind_of
         self._passed: set[tuple[Any, ...]] = set()
 
     def check(self, draft: Draft) -> None:
@@ -137,7 +143,7 @@ class DraftRules:
         kinds = KINDS[draft.kind].ref
         if not 0 <= index < self._standing.size:
             raise _reference(f"{index} is not in the log yet")
-        kind = self._standing.kind_at(index)
+        kind = self._kind_at(index)
         if "*" not in kinds and kind not in kinds:
             raise _reference(f"a {draft.kind} cannot refer to {index}, a record of the kind {kind or 'unknown'}")
         if draft.kind == "access.outcome":
@@ -145,6 +151,16 @@ class DraftRules:
                 raise _reference(f"the intent {index} is not open in this session")
         elif draft.kind == "transaction" and (session_index is None or index <= session_index):
             raise _reference(f"{index} lies before the transaction's session")
+
+    def _kind_at(self, index: int) -> str:
+        kind = self._standing.kind_at(index)
+        if kind is not None:
+            return kind
+        try:
+            return self._kind_of(index)
+        except (Corruption, Unavailable) as error:
+            # The draft is refused, not the log ended: what is damaged is old, and what is asked for is one reference.
+            raise _reference(f"{index} cannot be read: {error.message}") from None
 
 
 def resolve(reference: Reference, stream: Stream, first: int, indexes: list[int]) -> int:

@@ -45,6 +45,7 @@ class Sequencer:
     """Seals batches against `standing`. Not safe to share between threads: the ledger's writer owns it.
 
     `own_stream` is the ledger's name for its own records of this start, `boot` the boot of the machine it runs on.
+    `kind_of` gives the kind of a record that lies further back than `standing` remembers.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class Sequencer:
         own_stream: str,
         boot: str,
         randomness: Callable[[int], bytes],
+        kind_of: Callable[[int], str],
     ) -> None:
         self.standing = standing
-        self._rules = DraftRules(standing)
+        self._rules = DraftRules(standing, kind_of)
         self._sealer = sealer
         self._tagger = tagger
         self._own_stream = own_stream

@@ -1,8 +1,12 @@
 """What stands open in a log: streams and their numbers, sessions, intents, contexts, clocks, and the state index.
 
 It is a fold over the records, one after another, and the same fold while sealing and while recovering; so what the
-sequencer believes is what the log says. It holds one byte for each record (its kind, so that a reference can be checked
-without reading) and otherwise only what is open: a closed session leaves nothing behind.
+sequencer believes is what the log says. It holds only what is open: a closed session leaves nothing behind, and of the
+records themselves it knows the kinds of the newest `KINDS_KEPT` (older ones are looked up in the log). What grows with
+the years are the names of ended streams; nothing grows with the records.
+
+`Note` is what the fold needs of a record, or of a run of records that open and end nothing: a second fold that follows
+the first one takes notes, and arrives at the same without looking at every record.
 
 When streams end: at a `log.gap` that names them; at a `log.open`, where each start begins with none; and when there are
 more than `STREAMS_MAX`, the one that was longest silent, if nothing of it is open. The name of an ended stream is never
@@ -12,12 +16,13 @@ accepted again.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from affidavit import canonical
 from affidavit.errors import Corruption, InvalidInput
-from affidavit.limits import CONTEXTS_KEPT_MAX, RUNS_KEPT_MAX
+from affidavit.limits import CONTEXTS_KEPT_MAX, KINDS_KEPT, RUNS_KEPT_MAX
 from affidavit.record.draft import Answer
 from affidavit.record.header import Header
 from affidavit.record.kinds import KINDS, STATE_KINDS
@@ -27,6 +32,59 @@ _KINDS = {code: kind for kind, code in KIND_CODES.items()}
 _UNKNOWN_KIND = 0
 #: Kinds whose body this fold reads.
 BODY_KINDS = frozenset({"clock", "log.gap"})
+#: Kinds that open or end something, or move the state.
+ACTING_KINDS = STATE_KINDS | {
+    "session.open",
+    "session.close",
+    "context",
+    "access.intent",
+    "access.outcome",
+    "anchor",
+    "clock",
+    "log.gap",
+    "log.open",
+}
+
+
+class Passed(NamedTuple):
+    """A run of records of one stream and one kind, which is none of the acting ones: its length, and of the last one
+    the stream's next number and the log's time."""
+
+    records: int
+    stream: str
+    next: int
+    at: str
+    kind: str
+
+
+#: A record of an acting kind with its plaintext where the fold reads it, or a run of others.
+Note = tuple[Header, bytes | None] | Passed
+
+
+def notes_of(headers: Sequence[Header], bodies: Iterable[bytes | None]) -> list[Note]:
+    """What a fold needs of these records, which follow each other."""
+    notes: list[Note] = []
+    last: Header | None = None
+    count = 0
+    for header, body in zip(headers, bodies, strict=True):
+        if header.kind in ACTING_KINDS:
+            if last is not None:
+                notes.append(_passed(count, last))
+                last, count = None, 0
+            notes.append((header, body if header.kind in BODY_KINDS else None))
+            continue
+        if last is not None and (last.source.stream != header.source.stream or last.kind != header.kind):
+            notes.append(_passed(count, last))
+            count = 0
+        last = header
+        count += 1
+    if last is not None:
+        notes.append(_passed(count, last))
+    return notes
+
+
+def _passed(count: int, last: Header) -> Passed:
+    return Passed(count, last.source.stream, last.source.seq + 1, last.log.at, last.kind)
 
 
 @dataclass(slots=True)
@@ -66,7 +124,8 @@ class Standing:
     """The fold. `apply` each record in order; everything else reads."""
 
     def __init__(self) -> None:
-        self.kinds = bytearray()
+        #: How many records were applied.
+        self.size = 0
         self.state = 0
         self.last_at = ""
         self.last_kind = ""
@@ -76,6 +135,7 @@ class Standing:
         self.contexts: dict[tuple[str, str], deque[int]] = {}
         self.clocks: dict[str, int] = {}
         self.anchor: int | None = None  # the newest `anchor` record
+        self._kinds = bytearray()  # of the records before `size`, as many as there are bytes
         self._acts = {
             "session.open": self._open_session,
             "session.close": self._close_session,
@@ -89,29 +149,38 @@ class Standing:
             **dict.fromkeys(STATE_KINDS, self._move_state),
         }
 
-    @property
-    def size(self) -> int:
-        """How many records were applied."""
-        return len(self.kinds)
-
-    def kind_at(self, index: int) -> str:
-        """The kind of the record at `index`; empty for one that we do not know."""
-        return _KINDS.get(self.kinds[index], "")
+    def kind_at(self, index: int) -> str | None:
+        """The kind of the record at `index`, empty for one that we do not know; None where it lies too far back."""
+        at = index - self.size + len(self._kinds)
+        return _KINDS.get(self._kinds[at], "") if at >= 0 else None
 
     def apply(self, header: Header, body: bytes | None) -> None:
         """Take the next record. `body` is the plaintext where the kind is in `BODY_KINDS`, else it is not looked at."""
-        kind = header.kind
-        stream = self.streams.get(header.source.stream)
-        if stream is None:
-            stream = self.streams[header.source.stream] = Stream()
-        stream.next = header.source.seq + 1
-        index = len(self.kinds)
-        self.kinds.append(KIND_CODES.get(kind, _UNKNOWN_KIND))
-        self.last_at = header.log.at
-        self.last_kind = kind
-        act = self._acts.get(kind)
+        index = self.size
+        self.advance(Passed(1, header.source.stream, header.source.seq + 1, header.log.at, header.kind))
+        act = self._acts.get(header.kind)
         if act is not None:
             act(index, header, body)
+
+    def advance(self, run: Passed) -> None:
+        """Take a run of records that open and end nothing."""
+        stream = self.streams.get(run.stream)
+        if stream is None:
+            stream = self.streams[run.stream] = Stream()
+        stream.next = run.next
+        self.size += run.records
+        self.last_at = run.at
+        self.last_kind = run.kind
+        self._kinds += bytes((KIND_CODES.get(run.kind, _UNKNOWN_KIND),)) * run.records
+        if len(self._kinds) > 2 * KINDS_KEPT:
+            del self._kinds[:-KINDS_KEPT]
+
+    def take(self, note: Note) -> None:
+        """Take what a note stands for."""
+        if isinstance(note, Passed):
+            self.advance(note)
+        else:
+            self.apply(*note)
 
     def open_streams(self) -> list[str]:
         """Streams with an open session, in the order of their last use."""

@@ -2,6 +2,9 @@
 
 Walked in step with the entries. Damage that lies before a whole frame, or before a published record, does not hold;
 bytes after the last whole frame that are no frame are a torn last batch, which was never acknowledged.
+
+A journal may begin later than record 0: its oldest segments go once what they hold is published. Then what lies before
+is not compared, and the verdict says from which record on it was. It may not begin beyond what is published.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class JournalWalk:
         self.torn: str | None = None
         self.end = 0  # the index after the last record read
         self.starts: list[int] = []  # where the writer was started, beyond the published records
+        self._pruned = 0  # records before this index need not be in the journal
         self._source = source
         self._origin = origin
         self._size = size
@@ -57,7 +61,7 @@ class JournalWalk:
             index = first + at
             placed = self._take(index)
             if placed is None:
-                if not self._unreadable:
+                if not self._unreadable and index >= self._pruned:
                     message = f"Record {index} is published, but the journal does not hold it."
                     self._notes.fail(Duty.JOURNAL, "journal.missing", "journal", message, index)
                 continue
@@ -78,6 +82,8 @@ class JournalWalk:
                 self.beyond_count = (self.beyond_count or 0) + 1
                 if _START in header:
                     self.starts.append(index)
+        if self._pruned >= self._size > 0:
+            self._notes.not_applicable(Duty.JOURNAL, "the journal holds nothing of what is published: it was pruned")
 
     def _take(self, index: int | None) -> _Placed | None:
         """The record at `index` (None: the next one); None where the journal does not hold it."""
@@ -94,9 +100,14 @@ class JournalWalk:
         names = self._segments(source)
         if not names and not self._unreadable:
             self._notes.fail(Duty.JOURNAL, "journal.missing", "journal", "The journal holds no segment.")
+        if names:
+            self._begin(names[0][1])
         for number, (name, first) in enumerate(names):
             data = self._read(source, name)
             if data is None:
+                continue
+            if not data and number + 1 < len(names) and self._is_pruned(source, first):
+                self._skip(first, names[number + 1][1])
                 continue
             place = f"journal/{name}"
             try:
@@ -107,6 +118,25 @@ class JournalWalk:
                 message = f"The segment begins at record {first}, the one before it ends at {self.end}."
                 self._notes.fail(Duty.JOURNAL, "journal.order", place, message, self.end)
             yield from self._frames(data, place, last=number == len(names) - 1)
+
+    def _begin(self, first: int) -> None:
+        self._pruned = self.end = first
+        if first > self._size:
+            message = (
+                f"The journal begins at record {first}; only {self._size} are published: what lies between is gone."
+            )
+            self._notes.fail(Duty.JOURNAL, "journal.begins", "journal", message, self._size)
+        elif first:
+            self._notes.remark(Duty.JOURNAL, f"compared from record {first} on, where the journal begins")
+
+    def _is_pruned(self, source: Source, first: int) -> bool:
+        """Whether the segment that is gone now was pruned by a writer that runs: then the journal begins after it."""
+        return all(begins > first for _, begins in self._segments(source))
+
+    def _skip(self, first: int, after: int) -> None:
+        self._pruned = self.end = after
+        reason = f"records {first} to {after - 1} were pruned from the journal while it was read, and not compared"
+        self._notes.remark(Duty.JOURNAL, reason)
 
     def _segments(self, source: Source) -> list[tuple[str, int]]:
         try:

@@ -9,7 +9,7 @@ from ledgercase import BOOT, FIRST_STATE, GENESIS_RECORDS, ORIGIN, Case, code, i
 from simdisk import SimDisk
 
 from affidavit.errors import Corruption, InvalidInput, Unavailable
-from affidavit.ledger import journal, own
+from affidavit.ledger import journal, keeper, own, pruning
 from affidavit.ledger.journal import Scan
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
@@ -48,6 +48,14 @@ def filled(case: Case, count: int = 600) -> None:
     closing = case.draft("session.close", actor=drafts[0].actor, system="clinic", session=session, outcome="ok")
     ledger.append(Batch(stream, BOOT, 2 + count, (closing,)))
     ledger.close("done")
+
+
+def read_all(disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are small, none is pruned, and the next start reads all of them: there is no snapshot."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(pruning, "SEGMENTS_KEPT", 1_000)
+    monkeypatch.setattr(keeper, "write_snapshot", lambda *_: None)
+    disk.replace(LAYOUT.standing, None)
 
 
 def stop(ledger: Ledger) -> None:
@@ -169,7 +177,7 @@ def test_damage_before_the_last_frame_is_corruption_and_nothing_changes(case: Ca
 
 
 def test_damage_in_an_earlier_segment_is_corruption(case: Case, disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 20_000)
+    read_all(disk, monkeypatch)
     filled(case)
     last_of_first = [frame for frame in journal.read_frames(disk.copy(SEGMENT)) if isinstance(frame, journal.Frame)][-1]
     disk.flip(SEGMENT, last_of_first.offset)
@@ -180,7 +188,7 @@ def test_damage_in_an_earlier_segment_is_corruption(case: Case, disk: SimDisk, m
 def test_segments_that_are_missing_or_foreign_are_corruption(
     case: Case, disk: SimDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 20_000)
+    read_all(disk, monkeypatch)
     filled(case)
     segments = disk.paths(LAYOUT.journal)
     assert len(segments) > 3
@@ -196,8 +204,9 @@ def test_segments_that_are_missing_or_foreign_are_corruption(
     with pytest.raises(Corruption, match=r"notes\.txt"):
         case.recover()
     disk.replace(LAYOUT.journal / "notes.txt", None)
-    disk.replace(segments[0], None)
-    with pytest.raises(Corruption, match="no first journal segment"):
+    for segment in segments:
+        disk.replace(segment, None)
+    with pytest.raises(Corruption, match="no journal segment"):
         case.recover()
 
 
