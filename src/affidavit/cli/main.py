@@ -36,6 +36,7 @@ COMMANDS = (
     ("verify", "affidavit.cli.verify", "verify"),
     ("witness", "affidavit.cli.witness", "witness"),
     ("fsck", "affidavit.cli.fsck", "fsck"),
+    ("recover", "affidavit.cli.recover", "recover"),
     ("export", "affidavit.cli.export", "export"),
 )
 _HELP = ("--help", "-h")

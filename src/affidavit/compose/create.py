@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from affidavit.clock import SystemClock, boot_id
 from affidavit.config import CONFIG_NAME, SOCKET_NAME, Config, ServerConfig, check_origin
@@ -33,8 +35,10 @@ class Made:
     uid: int
 
 
-def create(root: Path, origin: str, handle: str | None, name: str) -> Made:
+def create(root: Path, origin: str, handle: str | None, name: str, previous: Mapping[str, Any] | None = None) -> Made:
     """Make the log `origin` in `root`; the user who runs this is its first administrator, as `handle`.
+
+    `previous` names the log that it goes on from, as its first record holds it (docs/spec/record.md).
 
     Raises `InvalidInput` where `root` holds anything, or the origin or handle cannot be one.
     """
@@ -71,6 +75,7 @@ def create(root: Path, origin: str, handle: str | None, name: str) -> Made:
         change,
         strongest(ops),
         State().preview(ops).root,
+        previous,
     )
     temporary = root / "unfinished" / "config"
     clear_temporary(disk, temporary)

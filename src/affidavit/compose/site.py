@@ -16,7 +16,7 @@ from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.clock import Clock, SystemClock, boot_id
 from affidavit.config import CONFIG_NAME, load_config
 from affidavit.durable import Disk, OsDisk
-from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.errors import AffidavitError, Corruption, InvalidInput
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
 from affidavit.evidence.readiness import Outside
@@ -59,12 +59,15 @@ class Site:
         )
 
     def open_ledger(self) -> Ledger:
-        """The log, open for writing. Raises `Corruption` where a folder outside knows more than it."""
-        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
-        for folder in self.outside:
-            kept = folder.look()
-            if kept is not None:
-                check_not_behind(self.disk, self.layout.log, published, kept, folder.folder)
+        """The log, open for writing. Raises `Corruption` where a folder outside knows more than it, or where it is a
+        copy, or half recovered, and `recover` has not spoken yet."""
+        if self.disk.exists(self.layout.pending):
+            raise Corruption(
+                "recover.pending",
+                f"{self.layout.pending} lies there: this is a copy that was brought back, or a recovery that stopped.",
+                "Run `affidavit recover`: it says what is there and what is possible.",
+            )
+        self.check_outside()
         return Ledger.open(
             self.root,
             self.disk,
@@ -75,6 +78,14 @@ class Site:
             os.urandom,
             clock_sources(os.urandom),
         )
+
+    def check_outside(self) -> None:
+        """Raise `Corruption` where a folder outside knows more than this log."""
+        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        for folder in self.outside:
+            kept = folder.look()
+            if kept is not None:
+                check_not_behind(self.disk, self.layout.log, published, kept, folder.folder)
 
     def read_only(self) -> SharedRecords:
         """The records as they are now, without taking the writer's lock."""

@@ -53,9 +53,14 @@ class Fault:
 
 @dataclass
 class Examination:
-    """What was found. `rule` names how the right copy of each record is chosen (`pieces.RULES`): empty where no choice
-    leads to the signed root. `signed` is the newest checkpoint here that verifies, `published` whether it lies where it
-    belongs. `writing` are the numbers of bundles that must be written again, `segments` those of journal segments."""
+    """What was found.
+
+    `rule` names how the right copy of each record is chosen (`pieces.RULES`): empty where no choice leads to the signed
+    root. `signed` is the newest checkpoint here that verifies, `published` whether it lies where it belongs. `bundles`
+    and `tiles` are what must be written again of what is published, `journal_from` from which index on the journal must
+    be. `journal_end` is where it first breaks off after what is published, `journal_last` the index after the last
+    record in it.
+    """
 
     size: int = 0
     signed: Checkpoint | None = None
@@ -65,6 +70,8 @@ class Examination:
     root: str = ""
     journal_begin: int = 0
     journal_end: int = 0
+    journal_last: int = 0
+    journal_from: int | None = None
     breaks: tuple[Break, ...] = ()
     torn: Break | None = None
     kept: int = 0
@@ -74,7 +81,6 @@ class Examination:
     faults_count: int = 0
     bundles: set[int] = field(default_factory=set)
     tiles: dict[str, bytes] = field(default_factory=dict)
-    journal_wrong: bool = False
     strays: list[Stray] = field(default_factory=list)
 
     @property
@@ -319,7 +325,7 @@ class _Examiner:
             index = piece.first + bad[0]
             where = f"journal/{segment_name(self._segment_of(index))}"
             message = f"It holds another record {index} than was signed."
-            self._found.journal_wrong = True
+            self._rewrite_journal(index)
             self._fault("journal.differs", where, message, Remedy.COPY if lost else Remedy.REWRITE, index)
 
     def _judge_higher(self, tree: Grown) -> None:
@@ -352,7 +358,7 @@ class _Examiner:
                 message = f"{len(lost)} of its bodies are not those that were recorded, and the journal has no better."
                 self._fault("body.lost", where, message, Remedy.COPY, lost[0])
             if journal_wrong:
-                self._found.journal_wrong = True
+                self._rewrite_journal(journal_wrong[0])
                 segment = f"journal/{segment_name(self._segment_of(journal_wrong[0]))}"
                 message = f"{len(journal_wrong)} bodies in it are not those that were recorded; published ones are."
                 self._fault("journal.body", segment, message, Remedy.REWRITE, journal_wrong[0])
@@ -370,7 +376,9 @@ class _Examiner:
 
     def _judge_journal(self) -> None:
         found, salvage = self._found, self._salvage
+        edge = max(0, found.size - 1) // TILE_WIDTH * TILE_WIDTH
         found.journal_begin, found.breaks = salvage.begin, tuple(salvage.breaks)
+        found.journal_last = salvage.end
         found.journal_end = next((one.expected for one in salvage.breaks if one.expected >= found.size), salvage.end)
         if not salvage.segments:
             self._fault("journal.missing", "journal", "It holds no segment.", self._journal_remedy())
@@ -378,13 +386,17 @@ class _Examiner:
             if one.torn and one.expected >= found.size:
                 found.torn = one
                 continue
+            self._rewrite_journal(one.expected)
             where = f"journal/{segment_name(one.segment)}"
             message = f"At offset {one.offset} it cannot be read on: {one.reason}; record {one.expected} is next."
             self._fault("journal.damage", where, message, self._journal_remedy(), one.expected)
+        if salvage.end < found.size:
+            self._rewrite_journal(salvage.end if salvage.segments else edge)
         if salvage.segments and salvage.end < found.size:
             message = f"It ends at record {salvage.end}, {found.size} are published: it was cut or rolled back."
             self._fault("log.ahead", "journal", message, self._journal_remedy(), salvage.end)
-        if found.size and salvage.begin > (found.size - 1) // TILE_WIDTH * TILE_WIDTH:
+        if salvage.begin > edge:
+            self._rewrite_journal(edge)
             message = f"It begins at record {salvage.begin}; what the newest bundle holds is never pruned from it."
             self._fault("journal.missing", "journal", message, self._journal_remedy(), salvage.begin)
         for name in salvage.strays:
@@ -392,6 +404,10 @@ class _Examiner:
 
     def _journal_remedy(self) -> Remedy:
         return Remedy.REWRITE if self._found.rule else Remedy.NEW
+
+    def _rewrite_journal(self, index: int) -> None:
+        at = self._found.journal_from
+        self._found.journal_from = index if at is None else min(at, index)
 
     def _segment_of(self, index: int) -> int:
         return max((first for first in self._salvage.segments if first <= index), default=0)

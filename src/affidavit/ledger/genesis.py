@@ -33,12 +33,14 @@ def create_log(
     change: Mapping[str, Any],
     change_action: str,
     change_root: str,
+    previous: Mapping[str, Any] | None = None,
 ) -> Secrets:
     """Make the log `origin` in `root`, a folder that is empty or not there, and give its new keys.
 
     Record 0 is `log.open`, 1 `clock`, 2 the first `change` by `administrator`: `change` is its body without the salt,
     `change_action` the header's action, `change_root` the root of the state map after it. Record 3 is `log.close`. The
     log is made when this returns; after a crash in between, remove the folder and begin again.
+    `previous` names the log that this one goes on from, where there is one.
 
     Raises `InvalidInput` where something stands in `root` already.
     """
@@ -70,7 +72,7 @@ def create_log(
     }
     ledger.write_own(
         [
-            genesis_record(secrets, administrator, clock.now_ns()),
+            genesis_record(secrets, administrator, clock.now_ns(), previous),
             ClockWatch(host).start(None),
             Own("change", change, fields),
         ]

@@ -48,6 +48,16 @@ class Layout:
         return self.root / "standing"
 
     @property
+    def set_aside(self) -> Path:
+        """Copies of what `recover` replaced, in a folder for each time."""
+        return self.root / "set-aside"
+
+    @property
+    def pending(self) -> Path:
+        """Says, while it lies there, that no writer may open this log before `recover` did."""
+        return self.root / "recover.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

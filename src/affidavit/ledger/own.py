@@ -50,8 +50,8 @@ def open_record(secrets: Secrets) -> Own:
     return Own("log.open", {"reason": "start", **_about(secrets)})
 
 
-def genesis_record(secrets: Secrets, administrator: str, now_ns: int) -> Own:
-    """`log.open` of a new log."""
+def genesis_record(secrets: Secrets, administrator: str, now_ns: int, previous: Mapping[str, Any] | None = None) -> Own:
+    """`log.open` of a new log; `previous` names the one that it goes on from."""
     content = {
         "reason": "genesis",
         **_about(secrets),
@@ -59,7 +59,7 @@ def genesis_record(secrets: Secrets, administrator: str, now_ns: int) -> Own:
         "body_key": secrets.body_keys[-1].id.hex(),
         "created": format_moment(now_ns),
     }
-    return Own("log.open", content)
+    return Own("log.open", content if previous is None else {**content, "previous": dict(previous)})
 
 
 def close_record(reason: str, streams: int) -> Own:
@@ -79,6 +79,13 @@ def gap_records(streams: Sequence[str], start: str, now_ns: int, detail: str) ->
         Own("log.gap", {"cause": "crash", "start": start, "end": end, "streams": list(part), "detail": detail})
         for part in parts
     ]
+
+
+def loss_record(cause: str, start: str, now_ns: int, detail: str, lost: Mapping[str, Any]) -> Own:
+    """`log.gap` of a recovery: records after `start` may be lost, and `lost` says what is known of them."""
+    end = max(format_moment(now_ns), start)
+    content = {"cause": cause, "start": start, "end": end, "streams": [], "detail": detail, "lost": dict(lost)}
+    return Own("log.gap", content)
 
 
 def _about(secrets: Secrets) -> dict[str, Any]:
