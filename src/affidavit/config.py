@@ -16,14 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from affidavit.errors import InvalidInput
-from affidavit.limits import CONFIG_BYTES_MAX, CONFIG_ENTRIES_MAX, NOTE_NAME_BYTES_MAX, SOCKET_PATH_BYTES_MAX
+from affidavit.limits import (
+    AUTHORITIES_MAX,
+    CONFIG_BYTES_MAX,
+    CONFIG_ENTRIES_MAX,
+    ID_CHARS_MAX,
+    NOTE_NAME_BYTES_MAX,
+    SOCKET_PATH_BYTES_MAX,
+    TIMESTAMP_INTERVAL_MAX_S,
+    TIMESTAMP_INTERVAL_MIN_S,
+    TIMESTAMP_INTERVAL_S,
+    URL_CHARS_MAX,
+)
 
 CONFIG_NAME = "affidavit.toml"
 SOCKET_NAME = "affidavit.sock"
 POSTGRESQL_PORT = 5432
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*")
+_URL = re.compile(r"https?://[^\s/@?#]+(/[\x21-\x7e]*)?")
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_TOP_KEYS = ("origin", "server", "gateway", "outside", "public")
+_TOP_KEYS = ("origin", "server", "gateway", "outside", "public", "time_authority")
 _SERVER_KEYS = ("socket",)
 _GATEWAY_KEYS = (
     "system",
@@ -36,6 +48,7 @@ _GATEWAY_KEYS = (
     "require_tls",
 )
 _OUTSIDE_KEYS = ("folder",)
+_AUTHORITY_KEYS = ("name", "url", "certificates", "interval_s")
 _PUBLIC_KEYS = ("listen", "prefix")
 
 
@@ -83,6 +96,17 @@ class OutsideConfig:
 
 
 @dataclass(frozen=True)
+class AuthorityConfig:
+    """A time-stamp authority (RFC 3161): where it is asked, how often, and the PEM file of certificates it is
+    verified with."""
+
+    name: str
+    url: str
+    certificates: Path
+    interval_s: int = TIMESTAMP_INTERVAL_S
+
+
+@dataclass(frozen=True)
 class PublicConfig:
     """Where the public log is served over HTTP, and below which path: `prefix` begins and ends with a slash."""
 
@@ -99,6 +123,7 @@ class Config:
     gateways: tuple[GatewayConfig, ...] = ()
     outside: tuple[OutsideConfig, ...] = ()
     public: PublicConfig | None = None
+    authorities: tuple[AuthorityConfig, ...] = ()
 
 
 def load_config(root: Path) -> Config:
@@ -151,7 +176,14 @@ def parse_config(data: bytes, root: Path) -> Config:
             raise InvalidInput("config.gateway", f"Two [[gateway]] tables name the system {system}.")
     outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
     public = _public(_table(document, "public")) if "public" in document else None
-    return Config(origin, ServerConfig(socket), gateways, outside, public)
+    authorities = tuple(_authority(item, root) for item in _tables(document, "time_authority"))
+    names = [authority.name for authority in authorities]
+    if len(set(names)) < len(names) or len(names) > AUTHORITIES_MAX:
+        raise InvalidInput(
+            "config.time_authority",
+            f"Each [[time_authority]] needs a name of its own, and there are at most {AUTHORITIES_MAX}.",
+        )
+    return Config(origin, ServerConfig(socket), gateways, outside, public, authorities)
 
 
 def check_origin(origin: str) -> None:
@@ -198,6 +230,15 @@ def render_config(config: Config, root: Path) -> str:
         lines.append(f"require_tls = {'true' if gateway.require_tls else 'false'}")
     for outside in config.outside:
         lines += ["", "[[outside]]", f"folder = {_toml(_relative(outside.folder, root))}"]
+    for authority in config.authorities:
+        lines += [
+            "",
+            "[[time_authority]]",
+            f"name = {_toml(authority.name)}",
+            f"url = {_toml(authority.url)}",
+            f"certificates = {_toml(_relative(authority.certificates, root))}",
+            f"interval_s = {authority.interval_s}",
+        ]
     if config.public is not None:
         lines += ["", "[public]", f"listen = {_toml(str(config.public.listen))}"]
         lines.append(f"prefix = {_toml(config.public.prefix)}")
@@ -241,6 +282,28 @@ def _outside(table: Mapping[str, Any], root: Path) -> OutsideConfig:
             "Name a folder on another disk or machine.",
         )
     return OutsideConfig(folder)
+
+
+def _authority(table: Mapping[str, Any], root: Path) -> AuthorityConfig:
+    _check_keys(table, _AUTHORITY_KEYS, "time_authority.")
+    name, url = (_text(table, key, f"time_authority.{key}") for key in ("name", "url"))
+    if len(name) > ID_CHARS_MAX or not name.isprintable():
+        raise InvalidInput("config.time_authority", f"time_authority.name is longer than {ID_CHARS_MAX} characters.")
+    if not _URL.fullmatch(url) or len(url) > URL_CHARS_MAX:
+        raise InvalidInput(
+            "config.time_authority",
+            f"time_authority.url = {url[:80]!r} is no address of an authority.",
+            'Write it as "https://tsa.example/tsr".',
+        )
+    interval_s = table.get("interval_s", TIMESTAMP_INTERVAL_S)
+    whole = isinstance(interval_s, int) and not isinstance(interval_s, bool)
+    if not whole or not TIMESTAMP_INTERVAL_MIN_S <= interval_s <= TIMESTAMP_INTERVAL_MAX_S:
+        raise InvalidInput(
+            "config.time_authority",
+            f"time_authority.interval_s is whole, from {TIMESTAMP_INTERVAL_MIN_S} to {TIMESTAMP_INTERVAL_MAX_S}.",
+        )
+    certificates = root.absolute() / _text(table, "certificates", "time_authority.certificates")
+    return AuthorityConfig(name, url, certificates, interval_s)
 
 
 def _public(table: Mapping[str, Any]) -> PublicConfig:

@@ -48,6 +48,18 @@ PARTIALS_LOOKED_BACK = 2_000  # full tiles looked at for partials that a crash l
 READ_TRIES_MAX = 3  # of a journal that somebody else is writing at the same time
 GC_RECORDS_MIN = 64  # a group this large is sealed with the cyclic collector off: it doubles the cost otherwise
 
+# Time proofs
+TIMESTAMP_BYTES_MAX = 32_768  # of an authority's answer, its certificates included; in base64 it must fit a body
+AUTHORITY_FILE_BYTES_MAX = 1024 * 1024  # a PEM file of certificates; a whole bundle of roots is a quarter of that
+AUTHORITIES_MAX = 16  # time-stamp authorities of one log; more prove nothing more
+TIMESTAMP_INTERVAL_S = 3_600  # between two tokens of one authority unless configured: public ones ask for moderation
+TIMESTAMP_INTERVAL_MIN_S = 60  # as often as the configuration may ask for; each token is a record of 6 KiB
+TIMESTAMP_INTERVAL_MAX_S = 7 * 86_400  # as seldom; longer ones leave a week in which nothing is proven
+TIMESTAMP_TIMEOUT_S = 20.0  # one question and its whole answer
+TIMESTAMP_RETRY_S = 30.0  # after the first failure; each further one doubles it, up to the interval
+TOKEN_SECOND_NS = 1_000_000_000  # a token's time is read to the second below; also what an unstated accuracy counts as
+TOKEN_ACCURACY_NS_MAX = 86_400_000_000_000  # an authority that is not sure of the day proves nothing
+
 # Tiles
 TILE_WIDTH = 256  # C2SP tlog-tiles
 PROOF_HASHES_MAX = 63  # C2SP: enough for any tree of 2^63 leaves
@@ -152,6 +164,7 @@ BODY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4 + SLOT_BYTES_MAX)  # a full bundle of th
 # Configuration and commands
 CONFIG_BYTES_MAX = 1024 * 1024  # affidavit.toml; real ones are below a kilobyte
 CONFIG_ENTRIES_MAX = 64  # gateways, and folders outside
+URL_CHARS_MAX = 2_000  # what browsers and proxies pass on
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux, without its NUL
 APPLY_FILES_MAX = 1_000  # files in a folder given to apply
 QUERY_CHARS_MAX = 2_000  # a timeline query

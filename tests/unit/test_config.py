@@ -8,6 +8,7 @@ import pytest
 
 from affidavit.config import (
     Address,
+    AuthorityConfig,
     Config,
     GatewayConfig,
     OutsideConfig,
@@ -27,6 +28,12 @@ listen = "127.0.0.1:6432"
 upstream = "db.example"
 database = "clinic"
 upstream_user = "app"
+"""
+AUTHORITY = """origin = "example.com/audit"
+[[time_authority]]
+name = "Example"
+url = "https://tsa.example/tsr"
+certificates = "tsa.pem"
 """
 
 
@@ -49,6 +56,7 @@ def test_what_is_written_is_read() -> None:
         ),
         (OutsideConfig(Path("/mnt/elsewhere")),),
         PublicConfig(Address("0.0.0.0", 8080), "/logs/clinic/"),
+        (AuthorityConfig("Example", "https://tsa.example/tsr", ROOT / "tsa.pem", 600),),
     )
     assert parse_config(render_config(config, ROOT).encode(), ROOT) == config
 
@@ -81,6 +89,13 @@ def test_the_upstream_port_may_be_left_out() -> None:
         (GATEWAY + 'tls_key = "k.pem"', "config.tls", "missing"),
         (GATEWAY + 'require_tls = "yes"', "config.type", "true or false"),
         ('origin = "a.example/x"\n[[outside]]\nfolder = "copies"', "config.outside", "inside"),
+        (AUTHORITY.replace("https", "ftp"), "config.time_authority", "address"),
+        (AUTHORITY.replace("tsa.example", "me@tsa.example"), "config.time_authority", "address"),
+        (AUTHORITY + "interval_s = 59", "config.time_authority", "60"),
+        (AUTHORITY + "interval_s = true", "config.time_authority", "60"),
+        (AUTHORITY + "intervall_s = 60", "config.key", "time_authority.interval_s"),
+        (AUTHORITY.replace('certificates = "tsa.pem"', ""), "config.absent_key", "certificates"),
+        (AUTHORITY + AUTHORITY.partition("\n")[2], "config.time_authority", "name of its own"),
         ('origin = "a.example/x"\n[gateway]\nsystem = "x"', "config.type", "[[gateway]]"),
         (f'origin = "a.example/x"\n[server]\nsocket = "/{"s" * 120}"', "config.socket", "107"),
         ("origin = ", "config.toml", "TOML"),

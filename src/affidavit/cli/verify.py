@@ -14,8 +14,9 @@ from affidavit.archive.open import Archive, open_archive
 from affidavit.cli.output import print_error, print_json, print_table, say
 from affidavit.cli.watching import progress
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
-from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
+from affidavit.limits import AUTHORITY_FILE_BYTES_MAX, NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
+from affidavit.timeproof.token import Authority
 from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify as judge
@@ -31,6 +32,7 @@ def verify(
     key: str,
     body_keys: Path | None = None,
     kept: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    authority: Annotated[list[Path] | None, Parameter(negative="")] = None,
     only: Literal["structure"] | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -49,6 +51,8 @@ def verify(
         File of the keys that open bodies, one in hex a line. Default: DIR/secrets/body.keys where it can be read.
     kept
         A checkpoint kept elsewhere; may be given several times.
+    authority
+        PEM file of the certificates of a time-stamp authority that you trust; may be given several times.
     only
         structure: leave out what takes the bodies.
     json
@@ -60,8 +64,9 @@ def verify(
         keys, notes = _verifier_keys(key, archive)
         opened = _body_keys(body_keys, archive) if only is None else {}
         checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
+        trusted = _authority(authority or [])
         with progress(shown=not json and sys.stderr.isatty()) as watch:
-            verdict = judge(archive, keys, opened, checkpoints, only=only or "all", progress=watch)
+            verdict = judge(archive, keys, opened, checkpoints, authority=trusted, only=only or "all", progress=watch)
     except AffidavitError as error:
         return print_error(error)
     verdict = replace(verdict, scope=replace(verdict.scope, notes=(*verdict.scope.notes, *notes)))
@@ -108,6 +113,16 @@ def _verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tupl
     inside = archive.secrets is not None and path.resolve().is_relative_to(archive.secrets.resolve().parent)
     said = f"The key was read from {path}, beside the log itself: whoever forges the log can put another key there."
     return [VerifierKey.parse(line) for line in lines], (said,) if inside else ()
+
+
+def _authority(paths: list[Path]) -> Authority | None:
+    """The authority with the certificates of all of these files; None where there are none."""
+    if not paths:
+        return None
+    parts = [_read(path, AUTHORITY_FILE_BYTES_MAX) for path in paths]
+    for path, data in zip(paths, parts, strict=True):
+        Authority.of_pem(data, str(path))  # raises for the one that is wrong, by its name
+    return Authority.of_pem(b"\n".join(parts), ", ".join(map(str, paths)))
 
 
 def _body_keys(path: Path | None, archive: Archive) -> dict[bytes, BodyKey]:

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from affidavit.compose.create import Made, create
-from affidavit.compose.examine import fsck
 from affidavit.compose.site import Site
 from affidavit.durable import PRIVATE, clear_temporary, write_whole
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.ledger.fsck import Examination, Progress
+from affidavit.ledger.fsck import Examination, Progress, examine
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host, loss_record
 from affidavit.ledger.repair import Repair, obstacles
@@ -112,7 +111,7 @@ class Done:
 def look(root: Path, progress: Progress | None = None) -> Situation:
     """Examine the log in `root` and everything that knows of it. Changes nothing."""
     site = Site(root)
-    found = fsck(root, progress)
+    found = _examine(site, progress)
     outside = []
     for folder in site.outside:
         try:
@@ -195,6 +194,11 @@ def begin_anew(root: Path, target: Path, origin: str, handle: str | None, situat
         "checkpoint": situation.found.note.decode(),
     }
     return create(target, origin, handle, "", previous=previous)
+
+
+def _examine(site: Site, progress: Progress | None) -> Examination:
+    secrets = site.secrets
+    return examine(site.disk, site.layout, (secrets.verifier,), secrets.body_keys_by_id, secrets.origin, progress)
 
 
 def _repair(site: Site, situation: Situation) -> Repair:

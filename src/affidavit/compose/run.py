@@ -21,6 +21,7 @@ from affidavit.capture.gateway.server import Gateway
 from affidavit.capture.heartbeats import Heartbeats
 from affidavit.capture.lapses import Lapses
 from affidavit.capture.producer import Producer
+from affidavit.compose.authorities import make_timestamping
 from affidavit.compose.gateways import make_gateway
 from affidavit.compose.public import make_public
 from affidavit.compose.site import Site, copy_outside
@@ -69,6 +70,7 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     appender = site.producer(ledger, loop)
+    timestamping = make_timestamping(site, ledger, loop)
     path = site.config.server.socket
     ending = threading.Event()
     server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
@@ -87,6 +89,7 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
         loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
         loop.create_task(_keep_outside(site, ledger)),
         loop.create_task(heartbeats.run(ledger.follow(heartbeats.noticed, SOURCE_KINDS))),
+        loop.create_task(timestamping.run()),
     ]
     try:
         for gateway in gateways:

@@ -177,6 +177,11 @@ class Ledger:
         return self._state_index
 
     @property
+    def anchor(self) -> int | None:
+        """The index of the newest `anchor` record, None where there is none."""
+        return self._sequencer.standing.anchor
+
+    @property
     def published(self) -> Checkpoint:
         """The newest checkpoint that is signed and durable."""
         return self._publisher.published
@@ -246,7 +251,7 @@ class Ledger:
 
     def tick(self) -> None:
         """Queue a `clock` record where one is due."""
-        own = self._watch.due(self._sequencer.standing.anchor)
+        own = self._watch.due(self.anchor)
         if own is not None:
             self._intake.put(own_entry(own, _ignore))
 

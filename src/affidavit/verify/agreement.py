@@ -30,6 +30,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "session.open": ("client",),
     "transaction": ("transaction", "end", "accesses"),
     "clock": ("source", "boot"),
+    "anchor": ("method", "authority", "checkpoint", "imprint", "token", "time"),
     "log.gap": ("cause", "start", "streams"),
     "log.heartbeat": ("source",),
     "log.open": ("reason", "origin", "key"),

@@ -121,3 +121,8 @@ class KeptElsewhere:
             )
             self._notes.fail(Duty.KEPT, "kept.forked", place, message)
         return Kept(kept.size, kept.root.hex(), result)
+
+
+def consistent(kept: Sequence[bytes], keys: Sequence[VerifierKey], compared: Sequence[Kept]) -> list[Signed]:
+    """Those of the `kept` notes that were found to be the beginning of the log, opened again for their signatures."""
+    return [open_signed(note, keys) for note, one in zip(kept, compared, strict=True) if one.result == "consistent"]

@@ -34,6 +34,7 @@ class Duty(IntEnum):
     CONTEXTS = 16
     DECISIONS = 17
     CAPTURE = 18
+    TIME = 21
 
 
 NAMES: dict[Duty, str] = {
@@ -55,10 +56,13 @@ NAMES: dict[Duty, str] = {
     Duty.CONTEXTS: "contexts follow from the state",
     Duty.DECISIONS: "decisions, made again, come out the same",
     Duty.CAPTURE: "what was captured is what the settings ask",
+    Duty.TIME: "what proves the time holds, and the log's clocks do not contradict it",
 }
 
 #: What `only="structure"` leaves out: it takes bodies, and so their keys.
-CONTENT_DUTIES = frozenset({Duty.CONTENT, Duty.STATE, Duty.CHANGES, Duty.CONTEXTS, Duty.DECISIONS, Duty.CAPTURE})
+CONTENT_DUTIES = frozenset(
+    {Duty.CONTENT, Duty.STATE, Duty.CHANGES, Duty.CONTEXTS, Duty.DECISIONS, Duty.CAPTURE, Duty.TIME}
+)
 
 
 class Notebook:

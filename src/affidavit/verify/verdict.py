@@ -61,6 +61,19 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """Somebody outside proves that the first `size` records were recorded not after the moment `not_after`.
+
+    `by` names the authority or witness; `record` is the index of the `anchor` that holds its token, None for a witness.
+    """
+
+    by: str
+    size: int
+    not_after: str
+    record: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bodies:
     """How many of the records that name a body have one in the archive, by what could be done with it."""
 
@@ -84,6 +97,7 @@ class Scope:
     last_record_at: str | None = None
     signed_by: tuple[Signature, ...] = ()
     kept: tuple[Kept, ...] = ()
+    proven: tuple[Proven, ...] = ()
     bodies: Bodies = Bodies()
     journal_beyond: int | None = None
     journal_torn: str | None = None

@@ -8,8 +8,7 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
  4. No other file lies there: nothing stray, nothing beyond the checkpoint; partials of earlier sizes are right.
  5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it.
  6. Each entry is one header in its one spelling, with fields that its kind may have and has what its kind needs.
- 7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop. A log
-    that names another as the one before it names a checkpoint that the other's key signed, and bears another name.
+ 7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop.
  8. Ids are unique, log.at never decreases, log.state is the index after the last change, `decided` is that state (under
     the guarantee `after` an earlier one), and exactly the kinds that change state carry a root.
  9. References point back to records of the right kind, actor and system; sessions are open when they are named, are
@@ -29,11 +28,14 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
 17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
     every table that the record names, and its facts are those of the record.
 18. What was captured is what the settings in the context ask.
+21. Each time-stamp token is over a checkpoint of this log, of a trusted authority; tokens and witnesses' times do not
+    contradict each other; clock records follow from one another, each step said; and no claim of the log's clock lies
+    outside what is proven.
 
-Absent on purpose: parsing statements again (the verdict says so), judging clocks against time evidence (no time proofs
-are recorded yet), comparing tags with names (that takes the tag key). Duties 13 to 18 take bodies: without their keys
-they are reported as not checked. Clocks, threads and randomness have no place here: the same bytes give the same
-verdict.
+Absent on purpose: parsing statements again (the verdict says so), comparing tags with names (that takes the tag key),
+asking whether an authority's certificate was revoked (that takes the network). Duties 13 to 18 and 21 take bodies:
+without their keys they are reported as not checked. Clocks, threads and randomness have no place here: the same bytes
+give the same verdict.
 
 What is plain needs no words: the sieve (`sift.py`) passes records that their own bytes show to be right, and each part
 weighs them in runs (`run.py`); whatever is not plain is taken record by record. Findings come from there alone.
@@ -49,10 +51,11 @@ from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEPT_MAX
 from affidavit.record.body import BodyKey
 from affidavit.record.header import decode_header
+from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.bodies import BodyStore, Slot
-from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, open_signed
+from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, consistent, open_signed
 from affidavit.verify.content import Content
 from affidavit.verify.counters import Counters
 from affidavit.verify.duties import CONTENT_DUTIES, Duty, Notebook
@@ -66,8 +69,9 @@ from affidavit.verify.references import References
 from affidavit.verify.run import Run, Settle, runs_of
 from affidavit.verify.sift import Sifted, Task
 from affidavit.verify.silence import Silences
+from affidavit.verify.time import Times
 from affidavit.verify.tree import Bundle, TreeWalk
-from affidavit.verify.verdict import Kept, Scope, Verdict
+from affidavit.verify.verdict import Kept, Proven, Scope, Verdict
 
 Only = Literal["all", "structure"]
 Progress = Callable[[str, int, int], None]
@@ -79,15 +83,17 @@ def verify(
     body_keys: Mapping[bytes, BodyKey],
     kept: Sequence[bytes] = (),
     *,
+    authority: Authority | None = None,
     only: Only = "all",
     progress: Progress | None = None,
     mapper: Mapper | None = None,
 ) -> Verdict:
     """The verdict on `archive`, trusting `keys` alone.
 
-    `body_keys` by key id open bodies; `kept` are checkpoint notes kept elsewhere; `progress` is called with what is
-    done, how many records of it and how many there are. `only="structure"` asks for duties 1 to 12. `mapper` sifts
-    bundles elsewhere than here and now; it makes no difference to the verdict.
+    `body_keys` by key id open bodies; `kept` are checkpoint notes kept elsewhere; `authority` is who is trusted to say
+    what time it was; `progress` is called with what is done, how many records of it and how many there are.
+    `only="structure"` asks for duties 1 to 12. `mapper` sifts bundles elsewhere than here and now; it makes no
+    difference to the verdict.
     Raises `InvalidInput` without a key or with too many checkpoints, `Unavailable` where the log cannot be read now.
     """
     if not keys:
@@ -105,6 +111,7 @@ def verify(
         keys=keys,
         body_keys=body_keys,
         kept=kept,
+        authority=authority,
         only=only,
         signed=signed,
         notes=notes,
@@ -131,6 +138,7 @@ class _Verification:
         keys: Sequence[VerifierKey],
         body_keys: Mapping[bytes, BodyKey],
         kept: Sequence[bytes],
+        authority: Authority | None,
         only: Only,
         signed: Signed,
         notes: Notebook,
@@ -149,6 +157,8 @@ class _Verification:
         self._counters = Counters(notes)
         self._silences = Silences(notes)
         self._content = Content(notes) if only == "all" else None
+        self._times = Times(checkpoint, self._kept.sizes, authority, notes) if only == "all" else None
+        self._kept_notes = kept
 
     def run(self, progress: Progress) -> Verdict:
         """Read the log once, then judge what only its end shows."""
@@ -166,10 +176,14 @@ class _Verification:
         if 0 < size < 3:
             message = f"A log begins with three records; this one has {size}."
             self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
-        if self._content is None:
+        proven: tuple[Proven, ...] = ()
+        if self._times is not None:
+            stamped = (self._signed, *consistent(self._kept_notes, self._keys, kept))
+            proven = self._times.finish(stamped, self._archive.log)
+        else:
             for duty in CONTENT_DUTIES:
                 self._notes.skip(duty, "only structure was asked for")
-        return Verdict(self._notes.checks(), self._scope(kept))
+        return Verdict(self._notes.checks(), self._scope(kept, proven))
 
     def _read_ahead(self) -> Iterator[tuple[Held, Task | None]]:
         """Each bundle, and what the sieve is to look at: nothing where something is not there."""
@@ -193,7 +207,7 @@ class _Verification:
     def _take_run(self, run: Run) -> bool:
         """Take a run at once, where no part has anything to say about it."""
         settles: list[Settle] = []
-        for part in (self._order, self._counters, self._references, self._content):
+        for part in (self._order, self._counters, self._references, self._content, self._times):
             settle = None if part is None else part.weigh(run)
             if part is not None and settle is None:
                 return False
@@ -236,6 +250,8 @@ class _Verification:
         self._references.take(line)
         if self._content is not None:
             self._content.take(line)
+        if self._times is not None:
+            self._times.take(line)
 
     def _hole(self, index: int) -> None:
         self._order.hole(index)
@@ -244,6 +260,8 @@ class _Verification:
         self._references.hole(index)
         if self._content is not None:
             self._content.hole()
+        if self._times is not None:
+            self._times.hole()
 
     def _signed_size_now(self) -> int:
         """The size of the checkpoint as it is now: a log that is being written to grows while it is read."""
@@ -255,7 +273,7 @@ class _Verification:
             return ours.size
         return ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)
 
-    def _scope(self, kept: tuple[Kept, ...]) -> Scope:
+    def _scope(self, kept: tuple[Kept, ...], proven: tuple[Proven, ...]) -> Scope:
         asked = CONTENT_DUTIES if self._only == "structure" else frozenset[Duty]()
         checkpoint = self._signed.checkpoint
         return Scope(
@@ -267,6 +285,7 @@ class _Verification:
             last_record_at=self._order.last_at or None,
             signed_by=self._signed.signatures,
             kept=kept,
+            proven=proven,
             bodies=self._bodies.counts,
             journal_beyond=self._journal.beyond_count,
             journal_torn=self._journal.torn,

@@ -59,6 +59,13 @@ def sentences(scope: Scope) -> list[str]:
         lines.append(f"Compared with checkpoints kept elsewhere: {compared}.")
     elif scope.size is not None:
         lines.append("Compared with no checkpoint kept elsewhere.")
+    for proven in scope.proven:
+        how = "a cosignature" if proven.record is None else f"the token in record {proven.record}"
+        lines.append(
+            f"Records up to {proven.size - 1} were recorded not after {proven.not_after}, by {how} of {proven.by}."
+        )
+    if scope.size is not None and not scope.proven and scope.asked != "structure":
+        lines.append("Nothing that was checked proves when records were made: their times are the log's own claims.")
     if scope.size is not None:
         lines.append(_bodies(scope.bodies))
     if scope.journal_beyond:
