@@ -177,4 +177,4 @@ def opened(root: Path) -> Iterator[Office]:
     finally:
         admin.close()
         served.stop()
-        ledger.close("The test is done.")
+        site.close_ledger(ledger, "The test is done.")

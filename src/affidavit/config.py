@@ -28,6 +28,7 @@ from affidavit.limits import (
     TIMESTAMP_INTERVAL_S,
     URL_CHARS_MAX,
 )
+from affidavit.tlog.keys import ED25519, VerifierKey
 
 CONFIG_NAME = "affidavit.toml"
 SOCKET_NAME = "affidavit.sock"
@@ -35,7 +36,17 @@ POSTGRESQL_PORT = 5432
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*")
 _URL = re.compile(r"https?://[^\s/@?#]+(/[\x21-\x7e]*)?")
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_TOP_KEYS = ("origin", "server", "gateway", "outside", "public", "time_authority")
+_TOP_KEYS = (
+    "origin",
+    "policy",
+    "unguarded",
+    "server",
+    "gateway",
+    "outside",
+    "witness",
+    "public",
+    "time_authority",
+)
 _SERVER_KEYS = ("socket",)
 _GATEWAY_KEYS = (
     "system",
@@ -49,6 +60,8 @@ _GATEWAY_KEYS = (
 )
 _OUTSIDE_KEYS = ("folder",)
 _AUTHORITY_KEYS = ("name", "url", "certificates", "interval_s")
+_WITNESS_KEYS = ("name", "key", "url")
+_UNGUARDED = ("start", "refuse")
 _PUBLIC_KEYS = ("listen", "prefix")
 
 
@@ -115,8 +128,18 @@ class PublicConfig:
 
 
 @dataclass(frozen=True)
+class WitnessConfig:
+    """A witness that is asked to cosign each published checkpoint: what it is called here, its key, its URL prefix."""
+
+    name: str
+    key: VerifierKey
+    url: str
+
+
+@dataclass(frozen=True)
 class Config:
-    """All of `affidavit.toml`."""
+    """All of `affidavit.toml`. `policy` is a file that says how many witnesses must have cosigned; `unguarded` what is
+    done at a start when one of the places that keep checkpoints does not answer: `start` or `refuse`."""
 
     origin: str
     server: ServerConfig
@@ -124,6 +147,9 @@ class Config:
     outside: tuple[OutsideConfig, ...] = ()
     public: PublicConfig | None = None
     authorities: tuple[AuthorityConfig, ...] = ()
+    witnesses: tuple[WitnessConfig, ...] = ()
+    policy: Path | None = None
+    unguarded: str = "start"
 
 
 def load_config(root: Path) -> Config:
@@ -176,14 +202,14 @@ def parse_config(data: bytes, root: Path) -> Config:
             raise InvalidInput("config.gateway", f"Two [[gateway]] tables name the system {system}.")
     outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
     public = _public(_table(document, "public")) if "public" in document else None
-    authorities = tuple(_authority(item, root) for item in _tables(document, "time_authority"))
-    names = [authority.name for authority in authorities]
-    if len(set(names)) < len(names) or len(names) > AUTHORITIES_MAX:
-        raise InvalidInput(
-            "config.time_authority",
-            f"Each [[time_authority]] needs a name of its own, and there are at most {AUTHORITIES_MAX}.",
-        )
-    return Config(origin, ServerConfig(socket), gateways, outside, public, authorities)
+    authorities = _authorities(document, root)
+    witnesses = tuple(_witness(item, origin) for item in _tables(document, "witness"))
+    _check_distinct(witnesses)
+    policy = root.absolute() / _text(document, "policy", "policy") if "policy" in document else None
+    unguarded = _text(document, "unguarded", "unguarded", _UNGUARDED[0])
+    if unguarded not in _UNGUARDED:
+        raise InvalidInput("config.unguarded", f"unguarded = {unguarded!r} is not known.", 'Write "start" or "refuse".')
+    return Config(origin, ServerConfig(socket), gateways, outside, public, authorities, witnesses, policy, unguarded)
 
 
 def check_origin(origin: str) -> None:
@@ -210,6 +236,8 @@ def render_config(config: Config, root: Path) -> str:
     lines = [
         "# Where Affidavit runs. Who may do what, and what is recorded, is not configured here: it stands in the log.",
         f"origin = {_toml(config.origin)}",
+        *([] if config.policy is None else [f"policy = {_toml(_relative(config.policy, root))}"]),
+        *([] if config.unguarded == _UNGUARDED[0] else [f"unguarded = {_toml(config.unguarded)}"]),
         "",
         "[server]",
         f"socket = {_toml(_relative(config.server.socket, root))}",
@@ -239,6 +267,9 @@ def render_config(config: Config, root: Path) -> str:
             f"certificates = {_toml(_relative(authority.certificates, root))}",
             f"interval_s = {authority.interval_s}",
         ]
+    for witness in config.witnesses:
+        lines += ["", "[[witness]]", f"name = {_toml(witness.name)}", f"key = {_toml(witness.key.to_text())}"]
+        lines.append(f"url = {_toml(witness.url)}")
     if config.public is not None:
         lines += ["", "[public]", f"listen = {_toml(str(config.public.listen))}"]
         lines.append(f"prefix = {_toml(config.public.prefix)}")
@@ -284,6 +315,17 @@ def _outside(table: Mapping[str, Any], root: Path) -> OutsideConfig:
     return OutsideConfig(folder)
 
 
+def _authorities(document: Mapping[str, Any], root: Path) -> tuple[AuthorityConfig, ...]:
+    authorities = tuple(_authority(item, root) for item in _tables(document, "time_authority"))
+    names = [authority.name for authority in authorities]
+    if len(set(names)) < len(names) or len(names) > AUTHORITIES_MAX:
+        raise InvalidInput(
+            "config.time_authority",
+            f"Each [[time_authority]] needs a name of its own, and there are at most {AUTHORITIES_MAX}.",
+        )
+    return authorities
+
+
 def _authority(table: Mapping[str, Any], root: Path) -> AuthorityConfig:
     _check_keys(table, _AUTHORITY_KEYS, "time_authority.")
     name, url = (_text(table, key, f"time_authority.{key}") for key in ("name", "url"))
@@ -304,6 +346,32 @@ def _authority(table: Mapping[str, Any], root: Path) -> AuthorityConfig:
         )
     certificates = root.absolute() / _text(table, "certificates", "time_authority.certificates")
     return AuthorityConfig(name, url, certificates, interval_s)
+
+
+def _witness(table: Mapping[str, Any], origin: str) -> WitnessConfig:
+    _check_keys(table, _WITNESS_KEYS, "witness.")
+    name = _text(table, "name", "witness.name")
+    try:
+        key = VerifierKey.parse(_text(table, "key", "witness.key"))
+    except InvalidInput as error:
+        raise InvalidInput("config.witness", f"The key of the witness {name}: {error.message}", error.hint) from None
+    if key.type == ED25519 or key.name == origin:
+        raise InvalidInput(
+            "config.witness",
+            f"The key of the witness {name} is one of a log, not of a witness.",
+            "`affidavit witness init` printed the right one; it stands in witness.vkey.",
+        )
+    return WitnessConfig(name, key, _text(table, "url", "witness.url"))
+
+
+def _check_distinct(witnesses: tuple[WitnessConfig, ...]) -> None:
+    """One witness under two names would look like two."""
+    for what, values in (
+        ("name", [witness.name for witness in witnesses]),
+        ("key", [witness.key.public_key for witness in witnesses]),
+    ):
+        if len(set(values)) < len(values):
+            raise InvalidInput("config.witness", f"Two [[witness]] tables have the same {what}.")
 
 
 def _public(table: Mapping[str, Any]) -> PublicConfig:

@@ -77,6 +77,13 @@ POLICY_ENTRIES_MAX = 64  # logs, witnesses and groups, each; C2SP asks for 32 at
 WITNESS_REQUEST_BYTES_MAX = 16_384  # C2SP logs send less than 10 KiB: 63 hashes and a note of a few lines
 WITNESS_ANSWER_BYTES_MAX = 16_384  # cosignature lines: an ML-DSA-44 one takes 3.3 KB
 WITNESS_BODY_TIMEOUT_S = 10.0  # for 16 KiB to arrive at a witness
+WITNESS_CONNECT_TIMEOUT_S = 3.0  # a witness that has not answered the connection by then is down
+WITNESS_TIMEOUT_S = 10.0  # one whole exchange with a witness, which syncs a disk and signs
+WITNESS_TRIES_MAX = 3  # of one checkpoint: a wrong guess of what it saw, its size, and one that came in between
+PLACE_GUARD_S = 5.0  # at a start, for all places together to say what they hold; beyond it the log starts unguarded
+PLACE_ROUND_S = 5.0  # all places are given one checkpoint; beyond it the next round begins without the slow ones
+PLACE_RETRY_S = 1.0  # after a place's first failure; doubles with each further one
+PLACE_RETRY_S_MAX = 60.0  # between two tries of a place that is down: a minute late once it is back
 WITNESS_LOGS_BYTES_MAX = 262_144  # the list of logs that one witness follows: 2,000 of them; read at each request
 
 # Archives

@@ -18,7 +18,7 @@ from typing import Any
 from affidavit.compose.create import Made, create
 from affidavit.compose.site import Site
 from affidavit.durable import PRIVATE, clear_temporary, write_whole
-from affidavit.errors import AffidavitError, Corruption, InvalidInput
+from affidavit.errors import Corruption, InvalidInput
 from affidavit.ledger.fsck import Examination, Progress, examine
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host, loss_record
@@ -112,14 +112,8 @@ def look(root: Path, progress: Progress | None = None) -> Situation:
     """Examine the log in `root` and everything that knows of it. Changes nothing."""
     site = Site(root)
     found = _examine(site, progress)
-    outside = []
-    for folder in site.outside:
-        try:
-            kept = folder.look()
-            outside.append(Outside(str(folder.folder), None if kept is None else kept.size, folder.problem))
-        except AffidavitError as error:
-            outside.append(Outside(str(folder.folder), None, error.message))
-    return Situation(found, tuple(outside), _pending(site), tuple(obstacles(found)))
+    outside = tuple(Outside(place.name, place.size, place.problem) for place in site.places.report().places)
+    return Situation(found, outside, _pending(site), tuple(obstacles(found)))
 
 
 def go_on(root: Path, situation: Situation, *, newest_copy: bool) -> Done:
@@ -219,7 +213,7 @@ def _repair(site: Site, situation: Situation) -> Repair:
 
 def _open(site: Site) -> Ledger:
     """The log, open without threads, after the same checks as at every start."""
-    site.check_outside()
+    site.check_places()
     host = Host(site.clock, site.boot, os.urandom, clock_sources(os.urandom))
     return Ledger.recover(site.root, site.disk, host, site.secrets, site.config.origin)
 

@@ -1,7 +1,7 @@
 """Runs a log with its API and gateways until it is stopped.
 
-Threads. The ledger has two of its own (writer, publisher). Everything else, HTTP, gateways, lapses and copies of
-checkpoints, runs in one event loop; the HTTP server reads the log in the loop's worker threads.
+Threads. The ledger has two of its own (writer, publisher), and so have the places that keep its checkpoints. Everything
+else, HTTP, gateways and lapses, runs in one event loop; the HTTP server reads the log in the loop's worker threads.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from affidavit.capture.producer import Producer
 from affidavit.compose.authorities import make_timestamping
 from affidavit.compose.gateways import make_gateway
 from affidavit.compose.public import make_public
-from affidavit.compose.site import Site, copy_outside
+from affidavit.compose.site import Site
 from affidavit.errors import AffidavitError
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.sources import SOURCE_KINDS
 from affidavit.ledger.ledger import Ledger
-from affidavit.limits import PUBLISH_INTERVAL_S
 from affidavit.server.app import make_app
 from affidavit.server.peer import bind_socket, make_server
 
@@ -87,7 +86,6 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
         servers.append(loop.create_task(public.serve()))
     tasks = [
         loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
-        loop.create_task(_keep_outside(site, ledger)),
         loop.create_task(heartbeats.run(ledger.follow(heartbeats.noticed, SOURCE_KINDS))),
         loop.create_task(timestamping.run()),
     ]
@@ -116,23 +114,12 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     return ledger.failure
 
 
-async def _keep_outside(site: Site, ledger: Ledger) -> None:
-    """Copy each new checkpoint to the folders outside, until cancelled."""
-    size = -1
-    while site.outside:
-        if ledger.published.size != size:
-            size = ledger.published.size
-            await asyncio.to_thread(copy_outside, site, ledger)
-        await asyncio.sleep(PUBLISH_INTERVAL_S / 2)
-
-
 def _close(site: Site, ledger: Ledger) -> None:
     if ledger.failure is None:
-        ledger.close("Stopped in order.")
-        copy_outside(site, ledger)
+        site.close_ledger(ledger, "Stopped in order.")
     else:
         with contextlib.suppress(AffidavitError):
-            ledger.close("The log could not go on.")
+            site.close_ledger(ledger, "The log could not go on.")
 
 
 def _say_how(site: Site, gateways: list[Gateway], size: int, say: Say) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from affidavit.compose.site import Site, copy_outside
+from affidavit.compose.site import Site
 from affidavit.config import SOCKET_NAME
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
@@ -40,8 +40,7 @@ def serving(root: Path, *, writes: bool) -> Iterator[Path]:
                 served.stop()
     finally:
         if ledger is not None:
-            ledger.close("The command is done.")
-            copy_outside(site, ledger)
+            site.close_ledger(ledger, "The command is done.")
 
 
 class Served:

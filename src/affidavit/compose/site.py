@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
 from affidavit.capture.administration import Administration, ReadOnly
-from affidavit.capture.outside import OutsideFolder, check_not_behind
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.clock import Clock, SystemClock, boot_id
+from affidavit.compose.places import make_places
 from affidavit.config import CONFIG_NAME, load_config
 from affidavit.durable import Disk, OsDisk
-from affidavit.errors import AffidavitError, Corruption, InvalidInput
+from affidavit.errors import Corruption, InvalidInput, Unavailable
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
-from affidavit.evidence.readiness import Outside
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
 from affidavit.ledger.keys import Secrets
@@ -28,8 +26,6 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.signer import FileSigner
-from affidavit.limits import NOTE_BYTES_MAX
-from affidavit.record.moment import format_moment
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
@@ -54,21 +50,22 @@ class Site:
                 "Put back the configuration or the secrets that belong to this log.",
             )
         self.boot = boot_id()
-        self.outside = tuple(
-            OutsideFolder(self.disk, item.folder, self.secrets.verifier) for item in self.config.outside
-        )
+        self.places = make_places(self.config, self.disk, self.layout, self.clock, [self.secrets.verifier])
 
     def open_ledger(self) -> Ledger:
-        """The log, open for writing. Raises `Corruption` where a folder outside knows more than it, or where it is a
-        copy, or half recovered, and `recover` has not spoken yet."""
+        """The log, open for writing; what it publishes is pushed to its places until `close_ledger`.
+
+        Raises `Corruption` where a place holds what this log does not continue, or where it is a copy, or half
+        recovered, and `recover` has not spoken yet; `Unavailable` where a place does not answer and has to.
+        """
         if self.disk.exists(self.layout.pending):
             raise Corruption(
                 "recover.pending",
                 f"{self.layout.pending} lies there: this is a copy that was brought back, or a recovery that stopped.",
                 "Run `affidavit recover`: it says what is there and what is possible.",
             )
-        self.check_outside()
-        return Ledger.open(
+        unguarded = self.check_places()
+        ledger = Ledger.open(
             self.root,
             self.disk,
             self.clock,
@@ -77,15 +74,33 @@ class Site:
             self.boot,
             os.urandom,
             clock_sources(os.urandom),
+            unguarded=unguarded,
         )
+        self.places.start(ledger)
+        return ledger
 
-    def check_outside(self) -> None:
-        """Raise `Corruption` where a folder outside knows more than this log."""
-        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
-        for folder in self.outside:
-            kept = folder.look()
-            if kept is not None:
-                check_not_behind(self.disk, self.layout.log, published, kept, folder.folder)
+    def close_ledger(self, ledger: Ledger, reason: str) -> None:
+        """Close the log, and push its last checkpoint while it is still held. Raises as `Ledger.close`."""
+        try:
+            ledger.close(reason, self.places.close)
+        finally:
+            self.places.close()
+
+    def check_places(self) -> tuple[str, ...]:
+        """Ask each place whether this log continues what it holds; the names of those that did not answer.
+
+        Raises `Corruption` where one holds more or something else, `Unavailable` where the configuration wants all to
+        answer.
+        """
+        read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        unguarded = self.places.guard()
+        if unguarded and self.config.unguarded == "refuse":
+            raise Unavailable(
+                "fork.unguarded",
+                f"Nobody can say whether this log may go on: {', '.join(unguarded)} did not answer.",
+                'Bring it back; or write unguarded = "start", and the log starts, records that and asks again.',
+            )
+        return unguarded
 
     def read_only(self) -> SharedRecords:
         """The records as they are now, without taking the writer's lock."""
@@ -123,17 +138,10 @@ class Site:
             writes=appender is not None,
             bounds=bounds,
             explainer=Explainer(records, live.name_of, bounds),
-            outside=self._outside,
+            places=self.places.report,
             status=self._status,
             stopping=ending.is_set,
         )
-
-    def _outside(self) -> tuple[Outside, ...]:
-        for folder in self.outside:
-            if folder.size is None:
-                with contextlib.suppress(AffidavitError):
-                    folder.look()
-        return tuple(Outside(str(folder.folder), folder.size, folder.problem) for folder in self.outside)
 
     def _status(self) -> dict[str, Any]:
         published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
@@ -144,12 +152,3 @@ class Site:
                 for item in self.config.gateways
             ],
         }
-
-
-def copy_outside(site: Site, ledger: Ledger) -> None:
-    """Copy the newest checkpoint to the folders outside. What fails is kept in each folder's `problem`."""
-    size, at = ledger.published.size, format_moment(site.clock.now_ns())
-    note = site.disk.read(site.layout.checkpoint, NOTE_BYTES_MAX) if site.outside else None
-    for folder in site.outside:
-        if note is not None:
-            folder.keep(note, size, at)

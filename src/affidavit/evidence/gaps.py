@@ -16,6 +16,7 @@ from affidavit.state.sources import expected_sources
 
 _DAY_NS = 86_400 * NS
 _NAMED_MAX = 5
+_NOTHING_LOST = frozenset({"silence", "unguarded"})  # gaps of somebody else: no record of the log's own is missing
 #: A check as `readiness` shows it: name, whether it holds, what was found, what to do.
 Check = tuple[str, bool, str, str]
 
@@ -32,7 +33,10 @@ def gap_words(content: Mapping[str, Any]) -> str:
         first, last = missing.get("first"), missing.get("last")
         which = f"record {first}" if first == last else f"records {first} to {last}"
         return f"{which} of the source {str(missing.get('stream'))[:8]} never arrived"
-    said = f"the log has a gap{_span(start, end)} ({cause or 'unknown cause'})"
+    if cause == "unguarded":
+        said = f"the log was unguarded{_span(start, end)}"
+    else:
+        said = f"the log has a gap{_span(start, end)} ({cause or 'unknown cause'})"
     detail, streams = content.get("detail"), content.get("streams")
     if isinstance(detail, str) and detail:
         said += f": {detail[:1].lower()}{detail[1:].removesuffix('.')}"
@@ -59,7 +63,7 @@ def silent_sources(records: Records, state: State) -> Check:
 
 
 def recent_gaps(records: Records) -> Check:
-    """The check that nothing is missing from the last days. A silence that is over is no gap of the log's own."""
+    """The check that nothing is missing from the last days. A silence or an unguarded start is no gap of the log's."""
     name, size = "gaps", records.size
     if not size:
         return name, True, "The log is empty.", ""
@@ -68,11 +72,13 @@ def recent_gaps(records: Records) -> Check:
     looked = max(first, size - SCAN_RECORDS_MAX)
     found = [index for index in range(looked, size) if records.header(index).kind == "log.gap"]
     contents = {index: records.record(index).content for index in found}
-    causes = Counter(str(content.get("cause")) for content in contents.values() if content.get("cause") != "silence")
+    causes = Counter(
+        str(content.get("cause")) for content in contents.values() if content.get("cause") not in _NOTHING_LOST
+    )
     span = f"the last {GAPS_LOOK_BACK_DAYS} days" if looked == first else f"the last {size - looked:,} records"
     if not causes:
         return name, True, f"No gap in {span}.", ""
-    last = max(index for index, content in contents.items() if content.get("cause") != "silence")
+    last = max(index for index, content in contents.items() if content.get("cause") not in _NOTHING_LOST)
     said = list_words([f"{count} by {cause}" for cause, count in sorted(causes.items())], most=_NAMED_MAX)
     detail = f"{count_words(causes.total(), 'gap')} in {span}: {said}; the last is record {last}."
     return name, False, detail, f"Look what was going on then: affidavit show {last}, affidavit timeline kind:log.gap"

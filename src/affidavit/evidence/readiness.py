@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from affidavit.evidence.gaps import recent_gaps, silent_sources
 from affidavit.evidence.wording import bound_words, count_words, list_words
 from affidavit.history.asof import Records, changes_before
+from affidavit.ledger.places import PlacesReport, PlaceStatus
 from affidavit.state.fold import State
 from affidavit.state.policy import observe_all
-
-
-@dataclass(frozen=True)
-class Outside:
-    """A folder outside that gets checkpoints. `size` is that of the newest there, None where there is none."""
-
-    folder: str
-    size: int | None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,12 +27,12 @@ class Finding:
         return {"check": self.check, "holds": self.holds, "detail": self.detail, "fix": self.fix}
 
 
-def readiness(records: Records, state: State, outside: Sequence[Outside]) -> tuple[Finding, ...]:
+def readiness(records: Records, state: State, places: PlacesReport) -> tuple[Finding, ...]:
     """The checks on the log as it is now."""
     return (
         _settings(state),
         _clock(records),
-        _outside(outside),
+        _places(places),
         _observing(state),
         _claimed(records, state),
         *(Finding(*found) for found in (silent_sources(records, state), recent_gaps(records))),
@@ -81,22 +72,51 @@ def _clock(records: Records) -> Finding:
     )
 
 
-def _outside(outside: Sequence[Outside]) -> Finding:
-    fix = 'Add [[outside]] folder = "/another/disk" to affidavit.toml, on a disk or machine that others hold.'
-    if not outside:
+def _places(report: PlacesReport) -> Finding:
+    check = "checkpoint outside"
+    if not report.places:
         return Finding(
-            "checkpoint outside",
+            check,
             False,
             "No checkpoint is kept outside: who holds the log's key could rewrite everything unseen.",
-            fix,
+            'Add [[outside]] folder = "/another/disk" to affidavit.toml, on a disk or machine that others hold, '
+            "or a [[witness]].",
         )
-    failing = [f"{item.folder}: {item.problem or 'no checkpoint yet'}" for item in outside if item.size is None]
+    failing = [said for place in report.places if (said := _place_problem(place))]
     if failing:
         return Finding(
-            "checkpoint outside", False, f"{list_words(failing)}.", "Make the folder writable, or name another."
+            check,
+            False,
+            f"{' '.join(failing)}",
+            "See docs/howto/witness.md; a folder must be there, mounted and writable.",
         )
-    sizes = [f"{item.folder} (size {item.size:,})" for item in outside]
-    return Finding("checkpoint outside", True, f"Checkpoints are kept in {list_words(sizes)}.")
+    if report.wanted and report.cosigned is None:
+        return Finding(
+            check,
+            False,
+            "No checkpoint was cosigned by as many witnesses as the policy asks.",
+            "Add the witnesses that it names to affidavit.toml, and let them follow this log.",
+        )
+    kept = [f"{place.name} ({_newest(place)})" for place in report.places]
+    enough = f" Size {report.cosigned:,} was cosigned by as many as the policy asks." if report.wanted else ""
+    return Finding(check, True, f"Checkpoints are kept by {list_words(kept)}.{enough}")
+
+
+def _place_problem(place: PlaceStatus) -> str:
+    """What is wrong with a place, as a sentence; empty where nothing is."""
+    words = f"{place.problem.rstrip('.')}." if place.problem else ""
+    if place.unguarded:
+        return f"{place.name} has not answered since the start, so the log is unguarded: {words}"
+    if words:
+        newest = "" if place.size is None else f" The newest checkpoint there: {_newest(place)}."
+        return f"{place.name}: {words}{newest}"
+    return "" if place.size is not None else f"{place.name} holds no checkpoint yet."
+
+
+def _newest(place: PlaceStatus) -> str:
+    """The size of its newest checkpoint, and when it took it."""
+    at = "" if place.at is None else f", {place.at[:19].replace('T', ' ')} UTC"
+    return f"size {0 if place.size is None else place.size:,}{at}"
 
 
 def _observing(state: State) -> Finding:

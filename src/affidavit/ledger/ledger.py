@@ -51,6 +51,7 @@ from affidavit.record.header import Header
 from affidavit.record.read import Record
 from affidavit.record.tags import Tagger
 from affidavit.tlog.checkpoint import Checkpoint
+from affidavit.tlog.keys import SignatureLine
 
 _log = logging.getLogger(__name__)
 _bodies = msgspec.json.Decoder(dict)
@@ -123,13 +124,16 @@ class Ledger:
         randomness: Callable[[int], bytes],
         clock_status: Callable[[], ClockStatus],
         progress: Progress | None = None,
+        unguarded: Sequence[str] = (),
     ) -> Ledger:
-        """The log in `root`, recovered and running. `progress` hears how far reading has got.
+        """The log in `root`, recovered and running. `progress` hears how far reading has got; `unguarded` names the
+        places that could not be asked whether this log continues what they hold.
 
         Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
         where it must not be written to; then nothing was changed.
         """
-        ledger = cls.recover(root, disk, Host(clock, boot, randomness, clock_status), secrets, origin, progress)
+        host = Host(clock, boot, randomness, clock_status, tuple(unguarded))
+        ledger = cls.recover(root, disk, host, secrets, origin, progress)
         ledger.start()
         return ledger
 
@@ -277,8 +281,35 @@ class Ledger:
             self._pruner.prune(checkpoint, self._keeper.written_size)
             return checkpoint
 
-    def close(self, reason: str) -> None:
-        """Record the end, publish, and let go of the log. Raises where that could not be done; it is let go anyway."""
+    def wait_published(self, size: int, timeout_s: float) -> Checkpoint:
+        """The newest published checkpoint, once it is larger than `size` or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.published.size > size, timeout_s)
+        return self.published
+
+    def cosigned(self, checkpoint: Checkpoint, lines: Sequence[SignatureLine]) -> None:
+        """Add verified cosignatures over `checkpoint` to the published note, if that is still the newest."""
+        with self._publishing:
+            self._raise_failure()
+            try:
+                self._publisher.cosign(checkpoint, lines)
+            except Exception as error:
+                self._fail(error)
+                raise
+
+    def note(self, own: Own) -> None:
+        """Queue a record of the ledger itself."""
+        self._intake.put(own_entry(own, _ignore))
+
+    def stop(self, error: AffidavitError) -> None:
+        """Acknowledge and sign nothing more: somebody holds what this log does not continue."""
+        self._fail(error)
+
+    def close(self, reason: str, last: Callable[[], object] = bool) -> None:
+        """Record the end, publish, do what is `last` while the log is still held, and let go of it.
+
+        Raises where the end could not be recorded or published; the log is let go anyway.
+        """
         answered = threading.Event()
         if not self._intake.put(_closing_entry(reason, answered.set)):
             return
@@ -286,6 +317,7 @@ class Ledger:
             self._wait(answered)
             self._stopping.set()
             self.publish_now()
+            last()
         finally:
             self._stopping.set()
             self._publish_soon.set()
@@ -305,7 +337,7 @@ class Ledger:
         elif standing.open_streams():
             detail = "The log was closed while sessions were open."
             own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
-        self.write_own([*own, open_record(self._secrets), self._watch.start(standing.anchor)])
+        self.write_own([*own, open_record(self._secrets, self._host.unguarded), self._watch.start(standing.anchor)])
 
     def write_own(self, records: Sequence[Own]) -> None:
         """Make records of the ledger itself durable, all in one frame. Before `start` only."""

@@ -18,12 +18,16 @@ from affidavit.record.moment import format_moment
 
 @dataclass(frozen=True)
 class Host:
-    """What a ledger is given of the machine it runs on. `boot` is 32 hex digits, `randomness(n)` gives n bytes."""
+    """What a ledger is given of the machine it runs on. `boot` is 32 hex digits, `randomness(n)` gives n bytes.
+
+    `unguarded` names the places that keep its checkpoints and could not be asked before it was opened.
+    """
 
     clock: Clock
     boot: str
     randomness: Callable[[int], bytes]
     clock_status: Callable[[], ClockStatus]
+    unguarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,17 @@ class Own:
         )
 
 
-def open_record(secrets: Secrets) -> Own:
-    """`log.open` of a start."""
-    return Own("log.open", {"reason": "start", **_about(secrets)})
+def open_record(secrets: Secrets, unguarded: Sequence[str] = ()) -> Own:
+    """`log.open` of a start; `unguarded` names the places that could not say whether this log continues theirs."""
+    said = {"unguarded": list(unguarded)} if unguarded else {}
+    return Own("log.open", {"reason": "start", **_about(secrets), **said})
+
+
+def unguarded_record(place: str, opened_at: str, now_ns: int) -> Own:
+    """`log.gap`: from `opened_at` until now nobody could ask `place` whether this log continues what it holds."""
+    end = max(format_moment(now_ns), opened_at)
+    detail = f"{place} did not answer at the start, and does now: this log continues what it holds."
+    return Own("log.gap", {"cause": "unguarded", "start": opened_at, "end": end, "streams": [], "detail": detail})
 
 
 def genesis_record(secrets: Secrets, administrator: str, now_ns: int, previous: Mapping[str, Any] | None = None) -> Own:

@@ -27,6 +27,8 @@ from affidavit.limits import (
 from affidavit.record.frame import Stored, encode_bundle
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, Tree, leaf_hash
+from affidavit.tlog.keys import SignatureLine
+from affidavit.tlog.notes import join_note, parse_note
 from affidavit.tlog.tiles import encode_entries, partial_width, tile_hashes, tile_path, tile_width
 
 _BUNDLES_AT_ONCE = 32  # bounds what is in memory twice while a long backlog is published
@@ -100,6 +102,17 @@ class Publisher:
         self._tree.forget(size)
         self._remove_partials(old, size)
         return checkpoint
+
+    def cosign(self, checkpoint: Checkpoint, lines: Sequence[SignatureLine]) -> None:
+        """Add cosignatures to the published note while `checkpoint` is what it says; later ones of a key replace its
+        earlier ones. Must not run beside `publish`."""
+        if checkpoint != self.published:
+            return
+        note = self._disk.read(self._layout.checkpoint, NOTE_BYTES_MAX)
+        text, signed = parse_note(note or b"")
+        new = {(line.name, line.key_id) for line in lines}
+        kept = [line for line in signed if (line.name, line.key_id) not in new]
+        self._write([(self._layout.checkpoint, join_note(text, [*kept, *lines]))], PUBLIC)
 
     def _write_bundles(self, start: int, stop: int, base: int, records: Sequence[Stored]) -> None:
         """Entry and body bundles from number `start` to before `stop`, as far as there are records."""

@@ -108,7 +108,7 @@ async def ready(request: Request) -> Response:
     """GET /v1/ready: the checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
     snapshot = services.live.snapshot()
-    findings = await run_in_threadpool(readiness, services.records, snapshot, services.outside())
+    findings = await run_in_threadpool(readiness, services.records, snapshot, await run_in_threadpool(services.places))
     return JsonResponse(
         {"ready": all(item.holds for item in findings), "checks": [item.as_dict() for item in findings]}
     )

@@ -11,9 +11,9 @@ from affidavit.capture.tokens import Tokens
 from affidavit.clock import Clock
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
-from affidavit.evidence.readiness import Outside
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
+from affidavit.ledger.places import PlacesReport
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,6 @@ class Services:
     writes: bool
     bounds: Bounds
     explainer: Explainer
-    outside: Callable[[], tuple[Outside, ...]]
+    places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]
     stopping: Callable[[], bool]

@@ -14,7 +14,7 @@ would count as two witnesses. Reading is strict: a policy that is not understood
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from affidavit.errors import InvalidInput
@@ -111,7 +111,13 @@ class Policy:
         A line that was not verified must not be given: it would count.
         """
         signed = {(line.name, line.key_id) for line in verified}
-        cosigned = tuple(one.name for one in self.witnesses if (one.key.name, one.key.key_id) in signed)
+        return self._judge(tuple(one.name for one in self.witnesses if (one.key.name, one.key.key_id) in signed))
+
+    def could_be_met(self, keys: Collection[VerifierKey]) -> bool:
+        """Whether it would be enough if the witnesses of all these keys cosigned."""
+        return self._judge(tuple(one.name for one in self.witnesses if one.key in keys)).met
+
+    def _judge(self, cosigned: tuple[str, ...]) -> Quorum:
         if self.quorum == NONE:
             return Quorum(True, cosigned, "The policy asks for no cosignature.")
         reached, counts = set(cosigned), dict[str, int]()

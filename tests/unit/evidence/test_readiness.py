@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from office import ORIGIN, PEOPLE, Office, office
 
-from affidavit.capture.outside import check_not_behind
 from affidavit.cli.client import Client
 from affidavit.compose.serving import serving
 from affidavit.config import Config, OutsideConfig, load_config, render_config
 from affidavit.durable import OsDisk
 from affidavit.errors import Corruption
+from affidavit.ledger.guard import PublishedTree, check_continues
 from affidavit.state.policy import observe_all
 from affidavit.tlog.checkpoint import Checkpoint
 
@@ -69,14 +70,20 @@ def test_checkpoints_outside_are_missed_and_then_seen(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (tmp_path / "two").mkdir()
     with office(tmp_path / "two", keep_outside(outside)) as desk:
-        assert "no checkpoint yet" in checks(desk)["checkpoint outside"][1]
+        holds, detail = checks(desk)["checkpoint outside"]
+        assert (holds, "so the log is unguarded: There is no folder" in detail) == (False, True)
         outside.mkdir()
-        (outside / "checkpoint").write_bytes((desk.root / "log" / "checkpoint").read_bytes())
+        deadline = time.monotonic() + 30
+        while not checks(desk)["checkpoint outside"][0] and time.monotonic() < deadline:
+            time.sleep(0.1)
         assert checks(desk)["checkpoint outside"][0] is True
+        kinds = [record.header.kind for record in desk.ledger.reader().records(0, desk.ledger.size)]
+    assert kinds.count("log.gap") == 1
 
 
 def test_a_log_put_back_to_an_earlier_time_is_not_written_to(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
+    outside.mkdir()
     with office(tmp_path, keep_outside(outside)) as desk:
         root = desk.root
     shutil.copytree(root, tmp_path / "old", ignore=shutil.ignore_patterns("*.sock"))
@@ -96,8 +103,9 @@ def test_a_log_that_was_rewritten_is_not_written_to(tmp_path: Path) -> None:
     with office(tmp_path) as desk:
         published = desk.ledger.publish_now()
         log = desk.root / "log"
-        check_not_behind(OsDisk(), log, published, published, tmp_path)
+        tree = PublishedTree(OsDisk(), log, published.size)
+        check_continues(tree, published, published, "there")
         other = Checkpoint(ORIGIN, 3, bytes(32))
         with pytest.raises(Corruption) as refused:
-            check_not_behind(OsDisk(), log, published, other, tmp_path)
+            check_continues(tree, published, other, "there")
         assert refused.value.code == "fork.other"

@@ -1,0 +1,312 @@
+"""Rounds over all places of a real log: what they get, what the published note gains, and what ends the writing."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ledgercase import ORIGIN, Case
+from test_witness_place import Mounted
+from witnesscase import open_witness
+
+from affidavit.clock import SystemClock
+from affidavit.durable import OsDisk
+from affidavit.errors import Corruption, Unavailable
+from affidavit.ledger import places as rounds
+from affidavit.ledger.folder_place import FolderPlace
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.place import Place, Published, Seen
+from affidavit.ledger.places import Places
+from affidavit.ledger.witness_http import WitnessHttp
+from affidavit.ledger.witness_place import WitnessPlace
+from affidavit.record.draft import Batch
+from affidavit.server.witness import Witness
+from affidavit.server.witness_folder import WitnessFolder
+from affidavit.tlog.checkpoint import Checkpoint
+from affidavit.tlog.keys import SignatureLine, VerifierKey
+from affidavit.tlog.notes import open_note
+from affidavit.tlog.policy import Policy
+
+
+class Site:
+    """A real log on a real disk, without threads of its own, and witnesses that follow it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.case = Case(OsDisk(), root / "log")
+        self.key = self.case.create().verifier
+        self.witnesses: dict[str, Witness] = {}
+
+    def witness(self, name: str, case: Case | None = None) -> WitnessPlace:
+        """The place for the witness of that name, which is made where there is none yet."""
+        folder = WitnessFolder(OsDisk(), self.root / name)
+        if name not in self.witnesses:
+            folder.create(f"w.example/{name}", [4])
+            folder.add(self.key.to_text())
+            self.witnesses[name] = open_witness(folder)
+        http = WitnessHttp("http://w.example/prefix", lambda: Mounted(self.witnesses[name]))
+        log = (case or self.case).root / "log"
+        return WitnessPlace(name, self.cosigner(name), http, OsDisk(), log, [self.key])
+
+    def cosigner(self, name: str) -> VerifierKey:
+        return WitnessFolder(OsDisk(), self.root / name).signers()[0].verifier
+
+    def folder(self, name: str) -> FolderPlace:
+        (self.root / name).mkdir(exist_ok=True)
+        return FolderPlace(OsDisk(), self.root / name, self.case.root / "log", [self.key])
+
+    def places(self, *places: Place, policy: Policy | None = None, case: Case | None = None) -> Places:
+        one = Places(places, OsDisk(), Layout((case or self.case).root), SystemClock(), policy)
+        assert () == one.guard()
+        return one
+
+    def copy(self, name: str) -> Case:
+        """A copy of the log as it is now."""
+        shutil.copytree(self.case.root, self.root / name)
+        return Case(OsDisk(), self.root / name, seed=7)
+
+    def note(self, path: str = "log/checkpoint") -> bytes:
+        return (self.case.root / path).read_bytes()
+
+    def cosigners(self, path: str = "log/checkpoint") -> set[str]:
+        """Who cosigned, each verified."""
+        keys = [self.key, *(self.cosigner(name) for name in self.witnesses)]
+        return {line.name.removeprefix("w.example/") for line in open_note(self.note(path), keys).verified} - {ORIGIN}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "PLACE_RETRY_S", 0.01)
+    monkeypatch.setattr(rounds, "PLACE_RETRY_S_MAX", 0.02)
+
+
+def grow(ledger: Ledger, case: Case) -> Checkpoint:
+    """One more session, published."""
+    case.session(ledger, case.stream())
+    return ledger.publish_now()
+
+
+def test_what_is_published_reaches_every_place_and_comes_back_cosigned(site: Site) -> None:
+    places = site.places(site.folder("usb"), site.witness("w1"), site.witness("w2"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    size = grow(ledger, site.case).size
+    places.close()
+    assert {"w1", "w2"} == site.cosigners() == site.cosigners("checkpoints/cosigned")
+    assert [size] * 3 == [place.size for place in places.report().places]
+    assert all(place.at and not place.problem and not place.unguarded for place in places.report().places)
+    assert size == places.report().cosigned
+    kept = (site.root / "usb" / "checkpoint").read_bytes()
+    assert [kept] == [path.read_bytes() for path in (site.root / "usb").glob("checkpoint-*")]
+    assert site.note().startswith(kept), "a folder gets the log's own lines"
+
+
+def test_the_last_push_comes_before_the_log_is_let_go(site: Site) -> None:
+    places = site.places(site.witness("w1"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    ledger.close("done", places.close)
+    assert {"w1"} == site.cosigners()
+    again = site.case.recover()
+    assert again.published.size == places.report().cosigned
+
+
+def test_a_new_checkpoint_is_published_with_the_logs_line_alone_until_it_is_cosigned(site: Site) -> None:
+    places = site.places(site.witness("w1"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    first = grow(ledger, site.case)
+    places.close()
+    assert {"w1"} == site.cosigners()
+    second = grow(ledger, site.case)
+    assert set() == site.cosigners()
+    assert f"\n{second.size}\n".encode() in site.note()
+    assert f"\n{first.size}\n".encode() in site.note("checkpoints/cosigned")
+    ledger.cosigned(first, [SignatureLine("late", b"abcd", b"too late")])
+    assert b"late" not in site.note(), "what comes for an older one is not added to the newest"
+
+
+def policy(site: Site, text: str) -> Policy:
+    lines = [f"witness {name} {site.cosigner(name).to_text()}" for name in sorted(site.witnesses)]
+    return Policy.parse("\n".join([*lines, text, ""]).encode())
+
+
+def test_two_of_three_suffice_where_the_policy_says_so(site: Site) -> None:
+    members = [site.witness(name) for name in ("w1", "w2", "w3")]
+    rule = policy(site, "group g 2 w1 w2 w3\nquorum g")
+    places = site.places(*members, policy=rule)
+    site.witnesses["w3"].failure = Unavailable("disk.sync", "simulated")
+    ledger = site.case.recover()
+    places.start(ledger)
+    size = grow(ledger, site.case).size
+    places.close()
+    assert {"w1", "w2"} == site.cosigners("checkpoints/cosigned")
+    assert size == places.report().cosigned
+    assert "answers with the status 503" in places.report().places[2].problem
+
+
+def test_one_of_two_does_not_suffice_where_the_policy_wants_both(site: Site) -> None:
+    members = [site.witness(name) for name in ("w1", "w2")]
+    places = site.places(*members, policy=policy(site, "group g all w1 w2\nquorum g"))
+    site.witnesses["w2"].failure = Unavailable("disk.sync", "simulated")
+    ledger = site.case.recover()
+    places.start(ledger)
+    grow(ledger, site.case)
+    places.close()
+    assert {"w1"} == site.cosigners()
+    assert None is places.report().cosigned
+    assert not (site.case.root / "checkpoints/cosigned").exists()
+
+
+class Stuck:
+    """A place that takes what it is given, but only when it is let."""
+
+    name, kind, evidence = "stuck", "folder", b""
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.sizes: list[int] = []
+
+    def look(self) -> Seen | None:
+        return None
+
+    def compare(self, now: Published) -> None:
+        pass
+
+    def push(self, now: Published, at: str) -> tuple[SignatureLine, ...]:
+        self.let.wait(30)
+        self.sizes.append(now.checkpoint.size)
+        return ()
+
+
+def test_a_place_that_hangs_holds_up_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "PLACE_ROUND_S", 0.05)
+    stuck = Stuck()
+    places = site.places(stuck, site.witness("w1"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    sizes = []
+    for _ in range(3):
+        sizes.append(grow(ledger, site.case).size)
+        for _ in range(600):
+            if places.report().places[1].size == sizes[-1]:
+                break
+            ledger.wait_published(ledger.published.size, 0.05)
+    assert sizes[-1] == places.report().places[1].size
+    assert [] == stuck.sizes
+    stuck.let.set()
+    places.close()
+    assert sizes[-1] == stuck.sizes[-1]
+
+
+def kinds(ledger: Ledger, kind: str) -> list[dict[str, object]]:
+    return [record.content for record in ledger.reader().records(0, ledger.size) if record.header.kind == kind]
+
+
+def test_a_place_that_does_not_answer_leaves_the_log_unguarded_and_that_is_recorded(site: Site) -> None:
+    absent = site.folder("usb")
+    (site.root / "usb").rmdir()
+    layout = Layout(site.case.root)
+    places = Places([absent, site.witness("w1")], OsDisk(), layout, SystemClock())
+    unguarded = places.guard()
+    assert (str(site.root / "usb"),) == unguarded
+    secrets, host = site.case.secrets, site.case.host
+    assert secrets is not None
+    ledger = Ledger.recover(site.case.root, OsDisk(), replace(host, unguarded=unguarded), secrets, ORIGIN)
+    assert list(unguarded) == kinds(ledger, "log.open")[-1]["unguarded"]
+    places.start(ledger)
+    grow(ledger, site.case)
+    report = places.report().places
+    assert (True, False) == (report[0].unguarded, report[1].unguarded)
+    (site.root / "usb").mkdir()
+    for _ in range(600):
+        if not places.report().places[0].unguarded:
+            break
+        ledger.wait_published(ledger.published.size, 0.05)
+    places.close()
+    ledger.step()
+    (gap,) = kinds(ledger, "log.gap")
+    assert ("unguarded", []) == (gap["cause"], gap["streams"])
+    assert str(gap["start"]) <= str(gap["end"])
+    assert str(site.root / "usb") in str(gap["detail"])
+
+
+def test_a_copy_put_back_is_refused_before_it_is_opened(site: Site) -> None:
+    old = site.copy("old")
+    places = site.places(site.witness("w1"), site.folder("usb"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    grow(ledger, site.case)
+    ledger.close("done", places.close)
+    before = sorted((path, path.stat().st_mtime_ns) for path in (old.root / "journal").iterdir())
+    for place in (site.witness("w1", old), FolderPlace(OsDisk(), site.root / "usb", old.root / "log", [site.key])):
+        with pytest.raises(Corruption) as refused:
+            site.places(place, case=old)
+        assert "fork.behind" == refused.value.code
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in (old.root / "journal").iterdir())
+    evidence = (old.root / "checkpoints/contradiction").read_bytes()
+    assert Checkpoint.parse(open_note(evidence, [site.key]).text).size > 4
+
+
+def run(site: Site, case: Case, place: Place) -> tuple[Ledger, Places]:
+    places = site.places(place, case=case)
+    ledger = case.recover()
+    places.start(ledger)
+    return ledger, places
+
+
+@pytest.mark.parametrize("kind", ["witness", "folder"])
+def test_of_two_writers_on_copies_the_second_is_stopped(site: Site, kind: str) -> None:
+    """Both start from one state, both may: only what they publish then tells them apart."""
+    copy = site.copy("copy")
+    if kind == "witness":
+        first, second = site.witness("w1"), site.witness("w1", copy)
+    else:
+        first = site.folder("usb")
+        second = FolderPlace(OsDisk(), site.root / "usb", copy.root / "log", [site.key])
+    ledger, places = run(site, site.case, first)
+    other, other_places = run(site, copy, second)
+    grow(ledger, site.case)
+    places.close()
+    grow(other, copy)
+    other_places.close()
+    assert None is ledger.failure
+    assert other.failure is not None and other.failure.code in ("fork.other", "fork.behind")
+    assert "unavailable" == answer_code(other, copy)
+    with pytest.raises(Unavailable):
+        other.publish_now()
+    if kind == "witness":
+        kept = site.witness("w1").look()
+        assert kept is not None and ledger.published.size == kept.size
+
+
+def answer_code(ledger: Ledger, case: Case) -> str:
+    answer = ledger.append(Batch(case.stream(), "b0" * 16, 0, (case.context(ledger.state_index),)))
+    return "" if answer.refusal is None else answer.refusal.code
+
+
+def test_what_fails_in_a_place_by_a_defect_is_a_problem_of_that_place(site: Site) -> None:
+    class Broken(Stuck):
+        name = "broken"
+
+        def push(self, now: Published, at: str) -> Sequence[SignatureLine]:  # type: ignore[override]
+            raise ZeroDivisionError
+
+    places = site.places(Broken(), site.witness("w1"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    grow(ledger, site.case)
+    places.close()
+    broken, good = places.report().places
+    assert "ZeroDivisionError" in broken.problem
+    assert "" == good.problem
