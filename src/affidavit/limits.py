@@ -166,6 +166,12 @@ VERIFY_ID_BUCKETS_MAX = 16  # minutes of record ids held as a set; older ones ar
 VERIFY_SIEVE_MEMORY_MAX = 4_096  # parts of bodies, shapes, cases remembered by each sieve: a few MiB
 VERIFY_SIEVE_PART_BYTES_MAX = 4_096  # of a remembered part; longer ones hardly repeat
 VERIFY_IDS_UNPACKED_MAX = 65_536  # record ids held as sets, about 100 bytes each, before older minutes are packed
+VERIFY_ALONE_BUNDLES = 40  # sifted before processes are started: 10,000 records take as long as starting them
+VERIFY_WORKERS_MAX = 4  # processes that sift; what the command itself does for each record bounds more of them
+VERIFY_AHEAD_MAX = 2  # bundles given to each of them ahead: one at work, one at hand
+VERIFY_WORKER_END_S = 10.0  # for a killed process to be gone
+VERIFY_WORKER_SWITCH_S = 0.0005  # between sifting and receiving the next bundle, which is short
+PIPE_BYTES = 1024 * 1024  # as much as Linux gives everybody; two bundles of ordinary records fit
 BODY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4 + SLOT_BYTES_MAX)  # a full bundle of the longest bodies
 
 # Configuration and commands

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from affidavit.archive.folder import Folder
 from affidavit.archive.open import Archive, open_archive
 from affidavit.cli.output import print_error, print_json, print_table, say
+from affidavit.cli.sifting import sifting
 from affidavit.cli.watching import progress
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import AUTHORITY_FILE_BYTES_MAX, NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
@@ -34,6 +35,7 @@ def verify(
     kept: Annotated[list[Path] | None, Parameter(negative="")] = None,
     authority: Annotated[list[Path] | None, Parameter(negative="")] = None,
     only: Literal["structure"] | None = None,
+    processes: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Check a log, believing nothing its maker says.
@@ -55,6 +57,8 @@ def verify(
         PEM file of the certificates of a time-stamp authority that you trust; may be given several times.
     only
         structure: leave out what takes the bodies.
+    processes
+        How many processes look at records; 1: only this one. Default: for a long log one for each processor, at most 4.
     json
         Print the whole verdict as JSON.
     """
@@ -65,8 +69,17 @@ def verify(
         opened = _body_keys(body_keys, archive) if only is None else {}
         checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
         trusted = _authority(authority or [])
-        with progress(shown=not json and sys.stderr.isatty()) as watch:
-            verdict = judge(archive, keys, opened, checkpoints, authority=trusted, only=only or "all", progress=watch)
+        with progress(shown=not json and sys.stderr.isatty()) as watch, sifting(processes) as mapper:
+            verdict = judge(
+                archive,
+                keys,
+                opened,
+                checkpoints,
+                authority=trusted,
+                only=only or "all",
+                progress=watch,
+                mapper=mapper,
+            )
     except AffidavitError as error:
         return print_error(error)
     verdict = replace(verdict, scope=replace(verdict.scope, notes=(*verdict.scope.notes, *notes)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from affidavit.archive.folder import Folder
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify as judge
 
@@ -23,7 +24,8 @@ class Exact:
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def verify(*given: Any, **options: Any) -> Verdict:
         verdict = judge(*given, **options)
-        assert judge(*given, **{**options, "progress": None}, mapper=Exact()) == verdict
+        if type(given[0].journal) in (Folder, type(None)):  # a test's own source may change by being read
+            assert judge(*given, **{**options, "progress": None}, mapper=Exact()) == verdict
         return verdict
 
     if getattr(request.module, "verify", None) is judge:
