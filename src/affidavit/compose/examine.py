@@ -9,6 +9,7 @@ from affidavit.errors import InvalidInput
 from affidavit.ledger.fsck import Examination, Progress, examine
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
+from affidavit.ledger.snapshot import snapshot_key
 
 
 def fsck(root: Path, progress: Progress | None = None) -> Examination:
@@ -17,7 +18,15 @@ def fsck(root: Path, progress: Progress | None = None) -> Examination:
     if not disk.exists(layout.secrets):
         raise InvalidInput("log.none", f"{root} holds no log with its secrets.", "Give the folder that `init` made.")
     secrets = Secrets.load(disk, layout.secrets)
-    return examine(disk, layout, (secrets.verifier,), secrets.body_keys_by_id, secrets.origin, progress)
+    return examine(
+        disk,
+        layout,
+        (secrets.verifier,),
+        secrets.body_keys_by_id,
+        secrets.origin,
+        snapshot_key(secrets.digest_key),
+        progress,
+    )
 
 
 def clean(root: Path, found: Examination) -> list[str]:

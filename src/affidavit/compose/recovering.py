@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from affidavit.compose.create import Made, create
+from affidavit.compose.examine import fsck
 from affidavit.compose.site import Site
 from affidavit.durable import PRIVATE, clear_temporary, write_whole
 from affidavit.errors import Corruption, InvalidInput
-from affidavit.ledger.fsck import Examination, Progress, examine
+from affidavit.ledger.fsck import Examination, Progress
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host, loss_record
 from affidavit.ledger.repair import Repair, obstacles
@@ -111,7 +112,7 @@ class Done:
 def look(root: Path, progress: Progress | None = None) -> Situation:
     """Examine the log in `root` and everything that knows of it. Changes nothing."""
     site = Site(root)
-    found = _examine(site, progress)
+    found = fsck(root, progress)
     outside = tuple(Outside(place.name, place.size, place.problem) for place in site.places.report().places)
     return Situation(found, outside, _pending(site), tuple(obstacles(found)))
 
@@ -188,11 +189,6 @@ def begin_anew(root: Path, target: Path, origin: str, handle: str | None, situat
         "checkpoint": situation.found.note.decode(),
     }
     return create(target, origin, handle, "", previous=previous)
-
-
-def _examine(site: Site, progress: Progress | None) -> Examination:
-    secrets = site.secrets
-    return examine(site.disk, site.layout, (secrets.verifier,), secrets.body_keys_by_id, secrets.origin, progress)
 
 
 def _repair(site: Site, situation: Situation) -> Repair:

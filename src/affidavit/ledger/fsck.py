@@ -17,6 +17,7 @@ from affidavit.durable import Disk
 from affidavit.errors import AffidavitError
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.pieces import RULES, Grown, Hashed, Piece, Pieces, SlotJudge, Trees, choose
+from affidavit.ledger.refolding import Refolding
 from affidavit.ledger.salvage import Break, Salvage
 from affidavit.ledger.strays import Stray, find_strays
 from affidavit.limits import FSCK_FAULTS_MAX, NOTE_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
@@ -59,7 +60,7 @@ class Examination:
     root. `signed` is the newest checkpoint here that verifies, `published` whether it lies where it belongs. `bundles`
     and `tiles` are what must be written again of what is published, `journal_from` from which index on the journal must
     be. `journal_end` is where it first breaks off after what is published, `journal_last` the index after the last
-    record in it.
+    record in it. `snapshot`: what stands open was compared with a fold of the records.
     """
 
     size: int = 0
@@ -75,6 +76,7 @@ class Examination:
     breaks: tuple[Break, ...] = ()
     torn: Break | None = None
     kept: int = 0
+    snapshot: bool = False
     bodies_read: int = 0
     bodies_unread: int = 0
     faults: list[Fault] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Examination:
             "journal": {"begin": self.journal_begin, "end": self.journal_end, "beyond": self.beyond,
                         "torn": self.torn is not None},
             "kept_checkpoints": self.kept,
+            "snapshot_compared": self.snapshot,
             "bodies": {"read": self.bodies_read, "unread": self.bodies_unread},
             "faults_count": self.faults_count,
             "faults": [
@@ -125,10 +128,13 @@ def examine(
     keys: Sequence[VerifierKey],
     body_keys: Mapping[bytes, BodyKey],
     origin: str,
+    snapshot_key: bytes,
     progress: Progress | None = None,
 ) -> Examination:
-    """Examine the log `origin` in `layout`, whose own keys are `keys`. Raises `Unavailable` where it cannot be read."""
-    return _Examiner(disk, layout, keys, body_keys, origin, progress or (lambda what, done, count: None)).run()
+    """Examine the log `origin` in `layout`, whose own keys are `keys`. `snapshot_key` authenticates its snapshot.
+
+    Raises `Unavailable` where it cannot be read."""
+    return _Examiner(disk, layout, keys, body_keys, origin, snapshot_key, progress or _unseen).run()
 
 
 class _Examiner:
@@ -139,13 +145,17 @@ class _Examiner:
         keys: Sequence[VerifierKey],
         body_keys: Mapping[bytes, BodyKey],
         origin: str,
+        snapshot_key: bytes,
         progress: Progress,
     ) -> None:
         self._disk = disk
         self._layout = layout
         self._keys = keys
         self._origin = origin
+        self._snapshot_key = snapshot_key
+        self._body_keys = body_keys
         self._progress = progress
+        self._refolding: Refolding | None = None
         self._judge = SlotJudge(body_keys)
         self._salvage = Salvage(disk, layout.journal, origin)
         self._found = Examination()
@@ -158,6 +168,8 @@ class _Examiner:
         found, salvage = self._found, self._salvage
         self._read_notes()
         found.size = found.signed.size if found.signed is not None else self._journal_length()
+        if found.signed is not None:
+            self._refolding = Refolding(self._disk, self._layout, self._snapshot_key, found.signed, self._body_keys)
         trees = Trees([one.size for _, one in self._kept])
         pieces = Pieces(self._disk, self._layout, found.size, salvage)
         for piece in pieces:
@@ -168,9 +180,10 @@ class _Examiner:
         self._judge_tree(trees)
         self._judge_slots()
         self._judge_journal()
+        self._judge_snapshot()
         self._progress("files", found.size, found.size)
         wrong = {one.where for one in found.faults}
-        found.strays = find_strays(self._disk, self._layout, found.size, found.journal_end, wrong)
+        found.strays += find_strays(self._disk, self._layout, found.size, found.journal_end, wrong)
         for stray in found.strays:
             if stray.code:
                 remedy = Remedy.CLEAN if stray.rubbish else Remedy.LOOK
@@ -253,7 +266,10 @@ class _Examiner:
         wrong, lost, journal_wrong = judged
         for at in range(piece.width):
             record, slot, index = piece.journal[at], piece.slots[at], piece.first + at
+            refolding = self._refolding
             raw = piece.entries[at] if hashed.entries[at] == hashed.tile[at] or record is None else record[0]
+            if refolding is not None and index < refolding.size:
+                refolding.take(raw, record[1] if slot is None and record is not None else slot)
             header = self._judge.header(raw)
             if header is None:
                 continue  # the entry is the fault
@@ -365,6 +381,15 @@ class _Examiner:
         for number in self._missing_bodies():
             self._found.bundles.add(number)
 
+    def _judge_snapshot(self) -> None:
+        """Nothing rests on the snapshot, so whatever is wrong with it is mended by taking it away."""
+        refolding = self._refolding
+        if refolding is None:
+            return
+        self._found.snapshot = refolding.compared
+        if refolding.problem:
+            self._found.strays.append(Stray("standing", "standing.differs", refolding.problem, True))
+
     def _missing_bodies(self) -> Iterator[int]:
         """Body bundles that are not whole although each slot that can be told is right, such as ones with a tail."""
         for piece, _ in self._unlike:
@@ -417,6 +442,11 @@ class _Examiner:
         found.faults_count += 1
         if len(found.faults) < FSCK_FAULTS_MAX:
             found.faults.append(Fault(code, where, message, remedy, index))
+
+
+def _unseen(what: str, done: int, count: int) -> None:
+    """Nobody watches."""
+    del what, done, count
 
 
 def _sentence(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from affidavit.record.kinds import DECIDED_KINDS, STATE_KINDS
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
+from affidavit.verify.previous import check_previous
 from affidavit.verify.run import Run, Settle
 from affidavit.verify.seen_ids import SeenIds
 
@@ -99,6 +100,7 @@ class Order:
                 self._genesis(line, "genesis.kind", message)
         if index == 0 and content is not None:
             self._administrator = str(content.get("administrator"))
+            check_previous(line, self._origin, self._notes)
         if index == len(GENESIS_KINDS) - 1 and self._administrator not in (None, header.actor):
             message = f"The first change is by {header.actor}; log.open names {self._administrator} as administrator."
             self._genesis(line, "genesis.administrator", message)

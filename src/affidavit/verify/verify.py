@@ -8,7 +8,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
  4. No other file lies there: nothing stray, nothing beyond the checkpoint; partials of earlier sizes are right.
  5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it.
  6. Each entry is one header in its one spelling, with fields that its kind may have and has what its kind needs.
- 7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop.
+ 7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop. A log
+    that names another as the one before it names a checkpoint that the other's key signed, and bears another name.
  8. Ids are unique, log.at never decreases, log.state is the index after the last change, `decided` is that state (under
     the guarantee `after` an earlier one), and exactly the kinds that change state carry a root.
  9. References point back to records of the right kind, actor and system; sessions are open when they are named, are

@@ -14,6 +14,7 @@ from affidavit.cli.main import run
 from affidavit.compose.recovering import begin_anew, go_on, look
 from affidavit.compose.site import Site
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
+from affidavit.ledger.snapshot import read_snapshot, snapshot_key, write_snapshot
 from affidavit.record.frame import Frame, read_frames
 from affidavit.verify.verify import verify
 
@@ -201,6 +202,12 @@ def test_a_new_log_names_the_old_one(folder: Path, tmp_path: Path) -> None:
     assert (ORIGIN, signed.size, signed.root.hex()) == (previous["origin"], previous["size"], previous["root"])
     assert (folder / "log/checkpoint").read_text() == previous["checkpoint"]
     holds(tmp_path / "new")
+    site = Site(tmp_path / "new")
+    verdict = verify(open_archive(str(tmp_path / "new")), [site.secrets.verifier], site.secrets.body_keys_by_id)
+    assert (
+        f"it goes on from the log {ORIGIN}, whose newest known checkpoint was of {signed.size}"
+        in verdict.checks[6].detail
+    )
 
 
 def test_a_recovery_that_stopped_is_taken_up_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,3 +238,24 @@ def test_the_command_asks_before_it_changes_anything(folder: Path, capsys: pytes
     done = json.loads(capsys.readouterr().out)
     assert (True, ["log/tile/entries/000"]) == (done["done"], done["written"])
     assert 2 == run(["recover", "--data", str(folder), "--new", str(folder.with_name("new"))])
+
+
+def test_the_snapshot_is_compared_with_a_fold_of_the_records(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert look(folder).found.snapshot
+    flip(folder / "standing", -2)
+    assert ["standing.differs"] == [one.code for one in look(folder).found.faults]
+    assert 1 == run(["fsck", "--data", str(folder), "--clean"])
+    assert "Removed standing." in capsys.readouterr().out
+    assert 0 == run(["fsck", "--data", str(folder)])
+    holds(folder)
+
+
+def test_a_snapshot_that_says_something_else_under_the_right_key(folder: Path) -> None:
+    site = Site(folder)
+    key = snapshot_key(site.secrets.digest_key)
+    signed = look(folder).found.signed
+    assert signed is not None
+    snapshot = read_snapshot(site.disk, site.layout, key, signed)
+    snapshot.standing.state += 1
+    write_snapshot(site.disk, site.layout, key, snapshot.checkpoint, snapshot.standing)
+    assert ["standing.differs"] == [one.code for one in look(folder).found.faults]

@@ -13,7 +13,9 @@ from tampering.table import ROWS
 from affidavit.durable import OsDisk
 from affidavit.ledger.fsck import Examination, Remedy, examine
 from affidavit.ledger.layout import Layout
+from affidavit.ledger.snapshot import snapshot_key
 
+KEY = snapshot_key(bytes(32))
 #: Alterations of files that no examination of the folder alone can show.
 UNSEEN = {
     "kept checkpoint: changed",  # it lies elsewhere
@@ -25,7 +27,7 @@ UNSEEN = {
 
 
 def look(root: Path, *, keys: bool = True) -> Examination:
-    found = examine(OsDisk(), Layout(root), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY} if keys else {}, ORIGIN, None)
+    found = examine(OsDisk(), Layout(root), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY} if keys else {}, ORIGIN, KEY)
     return found
 
 
@@ -43,7 +45,7 @@ def case(original: Case, tmp_path: Path) -> Case:
 def test_a_whole_log(case: Case) -> None:
     seen: list[tuple[str, int, int]] = []
     found = examine(
-        OsDisk(), Layout(case.folder), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY}, ORIGIN,
+        OsDisk(), Layout(case.folder), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY}, ORIGIN, KEY,
         lambda what, done, count: seen.append((what, done, count)),
     )  # fmt: skip
     assert [] == found.faults

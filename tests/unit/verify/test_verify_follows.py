@@ -27,6 +27,8 @@ from tampering.table import ROWS
 
 from affidavit.archive.open import open_archive
 from affidavit.record.header import Source
+from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
+from affidavit.tlog.keys import SignerKey
 from affidavit.verify.verify import verify
 
 
@@ -145,3 +147,39 @@ def test_a_start_ends_the_sessions_of_the_run_before(tmp_path: Path) -> None:
     got = codes(tmp_path, [*paper.records[:12], started, later])
     assert ("genesis.open", 12) in got  # nothing stopped before this start
     assert ("counter.dead", 13) in got
+
+
+def test_a_log_before_this_one_is_named_by_a_checkpoint_that_its_key_signed(tmp_path: Path) -> None:
+    records = afternoon(2).paper.records
+    key = SignerKey("log.example/before", bytes(32))
+    checkpoint = Checkpoint(key.name, 7, bytes(32))
+    named: dict[str, object] = {
+        "origin": key.name,
+        "key": key.verifier.to_text(),
+        "size": 7,
+        "root": bytes(32).hex(),
+        "checkpoint": sign_checkpoint(checkpoint, key).decode(),
+    }
+
+    def with_previous(previous: object) -> list[Rec]:
+        return [with_content(records[0], lambda content: content.update(previous=previous)), *records[1:]]
+
+    assert set() == codes(tmp_path / "right", with_previous(named))
+    same = Checkpoint(ORIGIN, 7, bytes(32))
+    wrong: list[object] = [
+        "before",
+        {},
+        {**named, "size": 8},
+        {**named, "root": "00"},
+        {**named, "origin": "log.example/other"},
+        {**named, "key": SIGNER.verifier.to_text()},
+        {**named, "more": 1},
+        {
+            **named,
+            "origin": ORIGIN,
+            "key": SIGNER.verifier.to_text(),
+            "checkpoint": sign_checkpoint(same, SIGNER).decode(),
+        },
+    ]
+    for number, previous in enumerate(wrong):
+        assert {("genesis.previous", 0)} == codes(tmp_path / str(number), with_previous(previous))
