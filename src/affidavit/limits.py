@@ -47,6 +47,10 @@ SEGMENTS_KEPT = 4  # whole journal segments that stay although all in them is pu
 PARTIALS_LOOKED_BACK = 2_000  # full tiles looked at for partials that a crash left: more than one publication covers
 READ_TRIES_MAX = 3  # of a journal that somebody else is writing at the same time
 GC_RECORDS_MIN = 64  # a group this large is sealed with the cyclic collector off: it doubles the cost otherwise
+RECEIPT_PUBLISH_WITHIN_S = 600  # promised from acceptance to publication: a second, and a restart after a crash
+RECEIPT_GROUPS_KEPT = 4_096  # newest group commits that receipts can be had for: seconds under the highest load
+RECEIPT_TREES_CACHED = 16  # promises signed lately, with their trees: those who ask together ask for the same
+RECEIPT_BYTES_MAX = 65_536  # of a receipt's file: a leaf, at most 63 hashes, and a note of a few lines
 
 # Time proofs
 TIMESTAMP_BYTES_MAX = 32_768  # of an authority's answer, its certificates included; in base64 it must fit a body

@@ -45,6 +45,8 @@ REPLACED = tuple(
         (r'"[\w-]{22}"', '"SALT"'),
         (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", "UUID"),
         (r"\b[0-9a-f]{32}\b", "STREAM"),
+        (r"[A-Za-z0-9+/]{90,}=*", "SIGNATURE"),
+        (r"[A-Za-z0-9+/]{43}=", "ROOT"),
         (r"cedarpy [\d.]+", "cedarpy VERSION"),
     )
 )

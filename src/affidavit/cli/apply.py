@@ -14,6 +14,7 @@ from affidavit.cli.client import connect
 from affidavit.cli.declaration import read_declaration
 from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket
 from affidavit.cli.output import print_json, say
+from affidavit.cli.receiving import Receipt, check_receipt_file, keep_receipt
 from affidavit.errors import InvalidInput
 
 
@@ -25,6 +26,7 @@ def apply(
     ticket: Ticket = "",
     dry_run: Annotated[bool, Parameter(negative="", show_default=False, help="Show the difference only.")] = False,
     yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask before applying.")] = False,
+    receipt: Receipt = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Show what a declaration would change, and apply it as one change.
@@ -32,6 +34,7 @@ def apply(
     The file is YAML, a mapping from object name to value; people are named by handle, null deletes. A folder holds
     such files and one policy in each *.cedar file. Nothing is applied unless everything can be.
     """
+    check_receipt_file(receipt)
     wish: dict[str, Any] = {"objects": read_declaration(path), "reason": reason, "ticket": ticket}
     with connect(common, writes=not dry_run) as client:
         planned = client.post("/v1/changes", {**wish, "dry_run": True})
@@ -43,8 +46,9 @@ def apply(
             say("Nothing was changed.")
             return 1
         seen = {item["name"]: item["based"] for item in planned["differences"]}
-        result = client.post("/v1/changes", {**wish, "seen": seen})
-    return print_result(result, common, "applied")
+        result = client.post("/v1/changes", {**wish, "seen": seen, "receipt": receipt is not None})
+    status = print_result(result, common, "applied")
+    return keep_receipt(result, receipt, common) or status
 
 
 def print_differences(differences: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from affidavit.cli.apply import print_result
 from affidavit.cli.client import connect
 from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket, duration_s
+from affidavit.cli.receiving import Receipt, check_receipt_file, keep_receipt
 from affidavit.errors import InvalidInput
 
 
@@ -26,6 +27,7 @@ def grant(
         tuple[str, ...],
         Parameter(help="Somebody said to have approved it. Kept as a claim; it never counts.", show_default=False),
     ] = (),
+    receipt: Receipt = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Let somebody do something for a time: `affidavit grant ana read on clinic/public.patients --for 2h`.
@@ -37,6 +39,7 @@ def grant(
         raise InvalidInput(
             "grant.form", f"Expected `on`, not {on!r}.", "Write: affidavit grant WHO ACTIONS on RESOURCE."
         )
+    check_receipt_file(receipt)
     wish = {
         "who": who,
         "actions": [action.strip() for action in actions.split(",") if action.strip()],
@@ -45,7 +48,9 @@ def grant(
         "reason": reason,
         "ticket": ticket,
         "claimed": list(approved_by),
+        "receipt": receipt is not None,
     }
     with connect(common, writes=True) as client:
         result = client.post("/v1/grants", wish)
-    return print_result(result, common, f"{who} may {actions} on {resource} for {for_}")
+    status = print_result(result, common, f"{who} may {actions} on {resource} for {for_}")
+    return keep_receipt(result, receipt, common) or status

@@ -34,6 +34,7 @@ COMMANDS = (
     ("session", "affidavit.cli.session", "session"),
     ("state", "affidavit.cli.state", "state"),
     ("verify", "affidavit.cli.verify", "verify"),
+    ("receipt", "affidavit.cli.receipt", "receipt"),
     ("witness", "affidavit.cli.witness", "witness"),
     ("fsck", "affidavit.cli.fsck", "fsck"),
     ("recover", "affidavit.cli.recover", "recover"),

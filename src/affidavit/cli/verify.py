@@ -65,9 +65,9 @@ def verify(
     try:
         archive = open_archive(location)
         _check_served(location, archive)
-        keys, notes = _verifier_keys(key, archive)
+        keys, notes = verifier_keys(key, archive)
         opened = _body_keys(body_keys, archive) if only is None else {}
-        checkpoints = [_read(path, NOTE_BYTES_MAX) for path in kept or []]
+        checkpoints = [read_file(path, NOTE_BYTES_MAX) for path in kept or []]
         trusted = _authority(authority or [])
         with progress(shown=not json and sys.stderr.isatty()) as watch, sifting(processes) as mapper:
             verdict = judge(
@@ -109,12 +109,12 @@ def _print(verdict: Verdict) -> None:
         say(line)
 
 
-def _verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple[str, ...]]:
+def verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple[str, ...]]:
     """The keys that a text or the file of that name holds, and what is to be said about where they came from."""
     if text.count("+") >= 2 and not Path(text).exists():
         return [VerifierKey.parse(text.strip())], ()
     path = Path(text)
-    lines = _decode(path, _read(path, VERIFY_KEY_FILE_BYTES_MAX)).split()
+    lines = _decode(path, read_file(path, VERIFY_KEY_FILE_BYTES_MAX)).split()
     if not lines:
         raise InvalidInput("verify.key", f"{path} holds no verifier key.", "It holds one a line: name+id+key.")
     if any(line.startswith(_PRIVATE) for line in lines):
@@ -132,7 +132,7 @@ def _authority(paths: list[Path]) -> Authority | None:
     """The authority with the certificates of all of these files; None where there are none."""
     if not paths:
         return None
-    parts = [_read(path, AUTHORITY_FILE_BYTES_MAX) for path in paths]
+    parts = [read_file(path, AUTHORITY_FILE_BYTES_MAX) for path in paths]
     for path, data in zip(paths, parts, strict=True):
         Authority.of_pem(data, str(path))  # raises for the one that is wrong, by its name
     return Authority.of_pem(b"\n".join(parts), ", ".join(map(str, paths)))
@@ -149,7 +149,7 @@ def _body_keys(path: Path | None, archive: Archive) -> dict[bytes, BodyKey]:
         except AffidavitError:
             data = None  # the verdict says that bodies were not readable
     else:
-        data = _read(path, VERIFY_KEY_FILE_BYTES_MAX)
+        data = read_file(path, VERIFY_KEY_FILE_BYTES_MAX)
     keys = [_body_key(path, line) for line in _decode(path, data or b"").split()]
     return {key.id: key for key in keys}
 
@@ -166,7 +166,7 @@ def _body_key(path: Path, line: str) -> BodyKey:
     return BodyKey(raw)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """The file, at most `limit` bytes."""
     try:
         with path.open("rb") as file:

@@ -72,7 +72,8 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     timestamping = make_timestamping(site, ledger, loop)
     path = site.config.server.socket
     ending = threading.Event()
-    server = make_server(make_app(site.services(live, records, appender, ending, file_access=False)))
+    services = site.services(live, records, appender, ending, file_access=False, receipt=ledger.receipt)
+    server = make_server(make_app(services))
     public = make_public(site)
     listening = bind_socket(path)
     producers = {item.system: site.producer(ledger, loop) for item in site.config.gateways}

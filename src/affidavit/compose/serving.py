@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from affidavit.compose.site import Site
+from affidavit.compose.site import Site, no_receipt
 from affidavit.config import SOCKET_NAME
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
@@ -54,7 +54,8 @@ class Served:
 
         async def serve() -> None:
             appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
-            services = site.services(live, records, appender, self._ending, file_access=True)
+            receipt = no_receipt if ledger is None else ledger.receipt
+            services = site.services(live, records, appender, self._ending, file_access=True, receipt=receipt)
             self._server = make_server(make_app(services))
             self._ready.set()
             await self._server.serve(sockets=[listening])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ class Site:
         ending: threading.Event,
         *,
         file_access: bool,
+        receipt: Callable[[int], bytes],
     ) -> Services:
         """What the API is given. Without `appender` it only reads."""
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
@@ -141,6 +143,7 @@ class Site:
             places=self.places.report,
             status=self._status,
             stopping=ending.is_set,
+            receipt=receipt,
         )
 
     def _status(self) -> dict[str, Any]:
@@ -152,3 +155,8 @@ class Site:
                 for item in self.config.gateways
             ],
         }
+
+
+def no_receipt(index: int) -> bytes:
+    """For a process that only reads. Raises `Unavailable`."""
+    raise Unavailable("receipt.read_only", f"This process wrote no record {index}, so it has no receipt for it.")

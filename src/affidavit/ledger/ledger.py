@@ -32,6 +32,7 @@ from affidavit.ledger.layout import Layout
 from affidavit.ledger.own import Host, Own, close_record, gap_records, open_record
 from affidavit.ledger.pruning import Pruner
 from affidavit.ledger.reader import Reader
+from affidavit.ledger.receipts import Receipts
 from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
 from affidavit.ledger.sequencer import Group, Sequencer
 from affidavit.ledger.signer import FileSigner
@@ -52,6 +53,7 @@ from affidavit.record.read import Record
 from affidavit.record.tags import Tagger
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import SignatureLine
+from affidavit.tlog.notes import sign_note
 
 _log = logging.getLogger(__name__)
 _bodies = msgspec.json.Decoder(dict)
@@ -93,6 +95,7 @@ class Ledger:
             self._kind_of,
         )
         self._old = self.reader()  # of the writer's thread alone
+        self._receipts = Receipts(secrets.origin, lambda text: sign_note(text, secrets.signer), self.reader())
         key = snapshot_key(secrets.digest_key)
         self._keeper = Keeper(disk, layout, key, found.published_standing, found.snapshot_size)
         self._keeper.note(found.standing.size, found.unpublished)
@@ -237,6 +240,14 @@ class Ledger:
         with self._changed:
             self._followers = [*self._followers, (callback, kinds)]
             return self._size
+
+    def receipt(self, index: int) -> bytes:
+        """A signed receipt of a record that was acknowledged lately: the bytes of a file (`tlog/receipts.py`).
+
+        Made and signed on the caller's thread. Raises `Unavailable` for older records, and after a failure.
+        """
+        self._raise_failure()
+        return self._receipts.receipt(index)
 
     def reader(self) -> Reader:
         """A reader of all that is durable. One for each thread."""
@@ -403,6 +414,7 @@ class Ledger:
             self._state_index = self._sequencer.standing.state
             self._unpublished_bytes += written
             followers = self._followers
+        self._receipts.note(group.first, len(group.stored), group.headers[0].log.at)
         if self._unpublished_bytes > PUBLISH_EARLY_BYTES:
             self._publish_soon.set()
         for callback, kinds in followers:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from affidavit.capture.administration import Wish
+from affidavit.capture.administration import Result, Wish
 from affidavit.capture.declared import GROUP_PREFIX, resource_of
-from affidavit.errors import InvalidInput
+from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.limits import GRANT_SECONDS_MAX
 from affidavit.record.moment import NS, format_moment
 from affidavit.server.bodies import JsonResponse, json_object, needed, path_index
@@ -19,6 +20,7 @@ from affidavit.server.views import difference_view, result_view
 from affidavit.state.settings import resolve
 
 _GRANT_ID_BYTES = 5
+_RECEIPT: dict[str, type | tuple[type, ...]] = {"receipt": bool}
 _SCOPES = ("organisation", "floor")
 
 
@@ -26,19 +28,21 @@ async def change(request: Request) -> Response:
     """POST /v1/changes: apply declared objects, or with `dry_run` show the difference.
 
     Members: `objects` (mapping from object name to value, null to delete), `reason`, `ticket`?, `claimed`? (names typed
-    as approvers), `seen`? (mapping from object name to the version that was seen), `dry_run`?. The answer: `kind`
-    (`change`, `proposal`, `nothing`), `index` of its record, `change` (the record that applied, null while it waits),
-    `state`, `differences` (list of `{name, shown, based, before, after}`). A dry run answers `state` and `differences`
-    and takes the right to read.
+    as approvers), `seen`? (mapping from object name to the version that was seen), `dry_run`?, `receipt`?. The answer:
+    `kind` (`change`, `proposal`, `nothing`), `index` of its record, `change` (the record that applied, null while it
+    waits), `state`, `differences` (list of `{name, shown, based, before, after}`). A dry run answers `state` and
+    `differences` and takes the right to read. With `receipt`: true the answer has `receipt`, the text of a receipt of
+    the record at `index`, or null with `receipt_problem`; so everywhere that answers as a change does.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     asked = await json_object(
-        request, {"objects": dict, "reason": str, "ticket": str, "dry_run": bool, "seen": dict, "claimed": list}
+        request,
+        {"objects": dict, "reason": str, "ticket": str, "dry_run": bool, "seen": dict, "claimed": list, **_RECEIPT},
     )
     wish = _wish(asked, needed(asked, "objects"))
     if not asked.get("dry_run"):
-        return JsonResponse(result_view(await services.administration.change(wish, actor)))
+        return JsonResponse(await _answer(services, asked, await services.administration.change(wish, actor)))
     check_may_read(actor, services)
     planned, state = services.administration.preview(wish)
     return JsonResponse({"state": state, "differences": [difference_view(item) for item in planned.differences]})
@@ -47,21 +51,21 @@ async def change(request: Request) -> Response:
 async def approve(request: Request) -> Response:
     """POST /v1/proposals/{index}/approvals: approve a proposal by one's own login.
 
-    Members: `reason`. The answer: `kind` (`approval`), `index` of the approval, `change` (the record that applied, null
-    where it waits for another approval), `state`.
+    Members: `reason`, `receipt`?. The answer: `kind` (`approval`), `index` of the approval, `change` (the record that
+    applied, null where it waits for another approval), `state`.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
-    asked = await json_object(request, {"reason": str})
+    asked = await json_object(request, {"reason": str, **_RECEIPT})
     result = await services.administration.approve(path_index(request), actor, needed(asked, "reason"))
-    return JsonResponse(result_view(result))
+    return JsonResponse(await _answer(services, asked, result))
 
 
 async def grant(request: Request) -> Response:
     """POST /v1/grants: a grant from now on, for a time.
 
     Members: `who` (handle or `group:NAME`), `actions` (list), `resource` (`SYSTEM` or `SYSTEM/schema.table`),
-    `seconds`, `reason`, `ticket`?, `claimed`?. The answer is that of a change.
+    `seconds`, `reason`, `ticket`?, `claimed`?, `receipt`?. The answer is that of a change.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
@@ -73,6 +77,7 @@ async def grant(request: Request) -> Response:
         "reason": str,
         "ticket": str,
         "claimed": list,
+        **_RECEIPT,
     }
     asked = await json_object(request, members)
     seconds = needed(asked, "seconds")
@@ -88,7 +93,8 @@ async def grant(request: Request) -> Response:
         "ticket": asked.get("ticket", ""),
     }
     name = f"grant/{needed(asked, 'who')}/g-{services.randomness(_GRANT_ID_BYTES).hex()}"
-    return JsonResponse(result_view(await services.administration.change(_wish(asked, {name: value}), actor)))
+    result = await services.administration.change(_wish(asked, {name: value}), actor)
+    return JsonResponse(await _answer(services, asked, result))
 
 
 async def settings_show(request: Request) -> Response:
@@ -115,11 +121,11 @@ async def settings_set(request: Request) -> Response:
     """POST /v1/settings/{who}: set values in one scope; null takes one away. Others stay.
 
     `who` is a handle, `organisation`, `floor`, `system:ID` or `group:NAME`. Members: `values` (mapping), `reason`,
-    `ticket`?. The answer is that of a change.
+    `ticket`?, `receipt`?. The answer is that of a change.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
-    asked = await json_object(request, {"values": dict, "reason": str, "ticket": str})
+    asked = await json_object(request, {"values": dict, "reason": str, "ticket": str, **_RECEIPT})
     name, identity = _settings_name(request.path_params["who"], services)
     held = services.live.snapshot().get(name)
     values = {} if held is None else {item["name"]: item["value"] for item in held.value["values"]}
@@ -128,34 +134,35 @@ async def settings_set(request: Request) -> Response:
     asked["seen"] = {name: None if held is None else held.version}
     # Settings without a value would make somebody *configured*, and so take them off the fullest level.
     wish = _wish(asked, {name: {"values": kept} if kept or identity is None else None})
-    return JsonResponse(result_view(await services.administration.change(wish, actor)))
+    return JsonResponse(await _answer(services, asked, await services.administration.change(wish, actor)))
 
 
 async def token_create(request: Request) -> Response:
     """POST /v1/tokens: a new token, shown this once.
 
-    Members: `who`, `label`?, `reason`?. The answer is that of a change, with `token` and `thumbprint`.
+    Members: `who`, `label`?, `reason`?, `receipt`?. The answer is that of a change, with `token` and `thumbprint`.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
-    asked = await json_object(request, {"who": str, "label": str, "reason": str})
+    asked = await json_object(request, {"who": str, "label": str, "reason": str, **_RECEIPT})
     who = needed(asked, "who")
     reason = asked.get("reason") or f"A personal token for {who}"
     made = await services.tokens.create(who, asked.get("label", ""), reason, actor)
-    return JsonResponse({**result_view(made.result), "token": made.token, "thumbprint": made.thumbprint})
+    answer = await _answer(services, asked, made.result)
+    return JsonResponse({**answer, "token": made.token, "thumbprint": made.thumbprint})
 
 
 async def token_revoke(request: Request) -> Response:
     """DELETE /v1/tokens/{thumbprint}: revoke a token.
 
-    Members: `reason`?. The answer is that of a change.
+    Members: `reason`?, `receipt`?. The answer is that of a change.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
-    asked = await json_object(request, {"reason": str})
+    asked = await json_object(request, {"reason": str, **_RECEIPT})
     thumbprint = request.path_params["thumbprint"]
     reason = asked.get("reason") or f"The token {thumbprint} is revoked"
-    return JsonResponse(result_view(await services.tokens.revoke(thumbprint, reason, actor)))
+    return JsonResponse(await _answer(services, asked, await services.tokens.revoke(thumbprint, reason, actor)))
 
 
 async def token_list(request: Request) -> Response:
@@ -167,6 +174,21 @@ async def token_list(request: Request) -> Response:
     if identity != actor.identity:
         check_may_read(actor, services)
     return JsonResponse({"tokens": services.tokens.listed(identity)})
+
+
+async def _answer(services: Services, asked: dict[str, Any], result: Result) -> dict[str, Any]:
+    """What a wish became, with a receipt of its record where that was asked for. The record stands in any case."""
+    answer = result_view(result)
+    if asked.get("receipt"):
+        answer["receipt"] = None
+        if result.index is None:
+            answer["receipt_problem"] = "Nothing was recorded."
+        else:
+            try:
+                answer["receipt"] = (await run_in_threadpool(services.receipt, result.index)).decode()
+            except AffidavitError as error:
+                answer["receipt_problem"] = error.message
+    return answer
 
 
 def _wish(asked: dict[str, Any], objects: dict[str, Any]) -> Wish:

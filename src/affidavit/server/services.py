@@ -20,7 +20,8 @@ from affidavit.ledger.places import PlacesReport
 class Services:
     """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
     asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
-    gives what the process knows of itself: published size, gateways. `stopping`: endless streams end now.
+    gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
+    written lately (`Ledger.receipt`). `stopping`: endless streams end now.
     """
 
     origin: str
@@ -39,3 +40,4 @@ class Services:
     places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]
     stopping: Callable[[], bool]
+    receipt: Callable[[int], bytes]

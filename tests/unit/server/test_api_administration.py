@@ -14,6 +14,8 @@ from affidavit.cli.client import Client
 from affidavit.errors import Conflict, Denied, InvalidInput
 from affidavit.limits import HTTP_BODY_BYTES_MAX
 from affidavit.server.identity import host_name
+from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.receipts import Receipt
 
 
 @pytest.fixture
@@ -47,6 +49,27 @@ def test_what_nobody_may_do_alone_waits_until_somebody_else_approves(desk: Offic
     theo_id = desk.live.resolve("theo")
     assert change["body"]["approvals"] == [{"approval": approved["index"], "approver": theo_id}]
     assert [o["name"].split("/")[1] for o in change["body"]["objects"]] == [desk.live.resolve("ana")]
+
+
+def test_who_asks_gets_a_receipt_of_the_record_and_nobody_else_does(desk: Office) -> None:
+    key = VerifierKey.parse(desk.admin.get("/v1/status")["verifier_key"])
+    theo = desk.client(desk.token("theo"))
+    asked = [
+        desk.admin.post("/v1/changes", {"objects": {"group/one": {}}, "reason": "r", "receipt": True}),
+        desk.admin.post("/v1/grants", {**GRANT, "receipt": True}),
+        desk.admin.post("/v1/settings/ana", {"values": {"app.x": "1"}, "reason": "r", "receipt": True}),
+        desk.admin.post("/v1/tokens", {"who": "ana", "receipt": True}),
+    ]
+    asked.append(theo.post(f"/v1/proposals/{asked[1]['index']}/approvals", {"reason": "r", "receipt": True}))
+    asked.append(desk.admin.delete(f"/v1/tokens/{asked[3]['thumbprint']}", {"receipt": True}))
+    for answer in asked:
+        receipt = Receipt.decode(answer["receipt"].encode())
+        receipt.open([key])
+        record = desk.admin.get(f"/v1/records/{answer['index']}")
+        assert (answer["index"], record["header"]["id"]) == (receipt.index, receipt.id)
+    nothing = desk.admin.post("/v1/changes", {"objects": {"group/one": {}}, "reason": "r", "receipt": True})
+    assert (None, "Nothing was recorded.") == (nothing["receipt"], nothing["receipt_problem"])
+    assert "receipt" not in desk.admin.post("/v1/changes", {"objects": {"group/two": {}}, "reason": "r"})
 
 
 def test_nobody_approves_their_own_proposal(desk: Office) -> None:
