@@ -38,6 +38,7 @@ COMMANDS = (
     ("witness", "affidavit.cli.witness", "witness"),
     ("fsck", "affidavit.cli.fsck", "fsck"),
     ("recover", "affidavit.cli.recover", "recover"),
+    ("backup", "affidavit.cli.backup", "backup"),
     ("export", "affidavit.cli.export", "export"),
 )
 _HELP = ("--help", "-h")

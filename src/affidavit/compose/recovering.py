@@ -209,8 +209,8 @@ def _repair(site: Site, situation: Situation) -> Repair:
 
 def _open(site: Site) -> Ledger:
     """The log, open without threads, after the same checks as at every start."""
-    site.check_places()
-    host = Host(site.clock, site.boot, os.urandom, clock_sources(os.urandom))
+    unguarded = site.check_places()
+    host = Host(site.clock, site.boot, os.urandom, clock_sources(os.urandom), unguarded)
     return Ledger.recover(site.root, site.disk, host, site.secrets, site.config.origin)
 
 

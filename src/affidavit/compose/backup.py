@@ -1,0 +1,39 @@
+"""Copies a log to another folder, while it runs or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affidavit.clock import SystemClock
+from affidavit.durable import OsDisk
+from affidavit.errors import InvalidInput
+from affidavit.ledger.backup import Backup, Copied, Progress
+from affidavit.ledger.keys import Secrets
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.reader import Reader
+from affidavit.record.moment import format_moment
+
+
+def backup(root: Path, target: Path, progress: Progress | None, *, secrets: bool) -> Copied:
+    """Bring the copy in `target` up to the log in `root`; `secrets`: with its keys. Raises what `Backup.run` raises."""
+    disk, source = OsDisk(), Layout(root.absolute())
+    if not disk.exists(source.secrets):
+        raise InvalidInput("log.none", f"{root} holds no log with its secrets.", "Give the folder that `init` made.")
+    if target.absolute().is_relative_to(source.root) or source.root.is_relative_to(target.absolute()):
+        raise InvalidInput("backup.folder", "The copy cannot lie in the log's own folder.", "Name another one.")
+    keys = Secrets.load(disk, source.secrets)
+
+    def reader() -> Reader:
+        return Reader.of_folder(source.root, disk, keys.body_keys_by_id, keys.verifier)
+
+    now = format_moment(SystemClock().now_ns())
+    run = Backup(disk, source, Layout(target.absolute()), keys.verifier, reader, now)
+    copied = run.run(progress or _unseen)
+    if secrets:
+        run.copy_secrets()
+    return copied
+
+
+def _unseen(what: str, done: int, count: int) -> None:
+    """Nobody watches."""
+    del what, done, count

@@ -1,0 +1,253 @@
+"""Copies a log while it is being written, so that the copy is whole, and was checked, whenever this stops.
+
+Ordinary tools cannot do it: they may read a frame of the journal that is half written, and partial tiles that are gone
+a second later. Here the order makes the copy right:
+
+ 1. the signed checkpoint is read first; every record that it covers is there by then;
+ 2. records are read as any reader does, bundle by bundle, and hashed into a tree that continues the copy's own; the
+    tiles of the copy are made from that tree, not copied;
+ 3. the tree must lead to the signed root, else nothing is signed over in the copy: a damaged log never replaces a good
+    copy;
+ 4. the copy's journal holds what is newer than the last full bundle, published or not;
+ 5. last the checkpoint. Until it is there, the copy is the one before.
+
+A copy that has seen more than the log is the newer one: then nothing is written, and the log should not go on either.
+The copy holds `recover.json`, so no writer opens it before `recover` has said what going on from a copy means.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from affidavit.durable import PRIVATE, PRIVATE_FOLDER, PUBLIC, Disk, clear_temporary, write_whole
+from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.ledger.layout import Layout
+from affidavit.ledger.reader import Reader
+from affidavit.ledger.strays import find_strays
+from affidavit.limits import BODY_BUNDLE_BYTES_MAX, NOTE_BYTES_MAX, SECRET_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
+from affidavit.record.frame import Stored, encode_bundle, encode_frame, segment_header, segment_name
+from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
+from affidavit.tlog.hashing import Tree, leaf_hash
+from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.tiles import HASH_BYTES, encode_entries, tile_path, tile_width
+
+Progress = Callable[[str, int, int], None]
+_BUNDLES_AT_ONCE = 32  # what is in memory, and synced together
+_UNFINISHED = "backup"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy holds now: `size` published records of `held`, and how many of them this time added."""
+
+    size: int
+    held: int
+    added: int
+
+
+class Backup:
+    """One run, from the log in `source` to the copy in `target`."""
+
+    def __init__(
+        self, disk: Disk, source: Layout, target: Layout, key: VerifierKey, reader: Callable[[], Reader], now: str
+    ) -> None:
+        """`key` is the log's; `reader` opens the log for reading as it is when called; `now` is the moment."""
+        self._disk = disk
+        self._source = source
+        self._target = target
+        self._key = key
+        self._open_reader = reader
+        self._now = now
+        self._temporary = target.root / "unfinished" / _UNFINISHED
+
+    def run(self, progress: Progress) -> Copied:
+        """Bring the copy up to the log. Raises `Corruption` where the two are not one history, or the log is damaged,
+        `InvalidInput` where `target` holds something else. The copy is as before then."""
+        note = self._disk.read(self._source.checkpoint, NOTE_BYTES_MAX)
+        if note is None:
+            raise InvalidInput("log.none", f"{self._source.root} holds no published log.", "Give a log's data folder.")
+        signed = self._open(note, self._source.checkpoint)
+        before = self._check_target(signed)
+        reader = self._open_reader()
+        for folder in (self._target.root, self._target.bodies, self._target.journal):
+            self._disk.make_folder(folder, PRIVATE_FOLDER)
+        clear_temporary(self._disk, self._temporary)
+        self._write_marker(signed, reader.size)
+        self._copy_records(reader, before, signed, progress)
+        self._write_journal(reader, signed)
+        self._copy_small()
+        self._write([(self._target.checkpoint, note)], PUBLIC)
+        self._drop_old(signed)
+        return Copied(signed.size, reader.size, signed.size - (0 if before is None else before.size))
+
+    def _open(self, note: bytes, where: Path) -> Checkpoint:
+        try:
+            return open_checkpoint(note, self._key, self._key.name)
+        except VerificationError as error:
+            raise Corruption(
+                "backup.other",
+                f"{where} is no checkpoint of the log {self._key.name} by its key: {error}",
+                "Each log needs a folder of its own for its copy; a damaged log is not copied.",
+            ) from None
+
+    def _check_target(self, signed: Checkpoint) -> Checkpoint | None:
+        """What the copy was at its last run, which the log must continue."""
+        note = self._disk.read(self._target.checkpoint, NOTE_BYTES_MAX)
+        if note is None:
+            ours = {"log", "bodies", "journal", "unfinished", self._target.pending.name}
+            if set(self._disk.names(self._target.root)) - ours:
+                raise InvalidInput("backup.folder", f"{self._target.root} holds something else.", "Name another one.")
+            return None
+        before = self._open(note, self._target.checkpoint)
+        if before.size > signed.size:
+            raise Corruption(
+                "backup.behind",
+                f"The copy holds {before.size} published records, the log {signed.size}: the log was put back to an "
+                "earlier time.",
+                "Do not write to the log. The copy is the newer one: see `affidavit recover`.",
+            )
+        if self._tree(self._source, signed.size, before.size).root() != before.root:
+            raise Corruption(
+                "backup.fork",
+                f"The log does not continue the {before.size} records that were copied: one of the two was rewritten.",
+                "Do not write to the log. Keep both, and look.",
+            )
+        return before
+
+    def _tree(self, layout: Layout, now: int, size: int) -> Tree:
+        """The tree of the first `size` records, from the tiles of `layout`, a log of `now`."""
+
+        def read_tile(level: int, index: int, width: int) -> bytes:
+            path = layout.log / tile_path(level, index, tile_width(now, level, index))
+            data = self._disk.read(path, TILE_BYTES_MAX)
+            if data is None:
+                raise Corruption("log.tile", f"{path} is gone.", "See `affidavit fsck`.")
+            return data[: width * HASH_BYTES]
+
+        return Tree.resume(size, read_tile)
+
+    def _write_marker(self, signed: Checkpoint, held: int) -> None:
+        said = {"what": "backup", "cause": "restore", "at": self._now, "size": signed.size}
+        note = {**said, "lost": {"first": held, "readable": 0}}
+        self._write([(self._target.pending, json.dumps(note).encode())], PRIVATE)
+
+    def _copy_records(self, reader: Reader, before: Checkpoint | None, signed: Checkpoint, progress: Progress) -> None:
+        """Every record from the copy's last full bundle on; then the root, before anything rests on it."""
+        old = 0 if before is None else before.size
+        tree = self._tree(self._target, old, old)
+        first = old // TILE_WIDTH
+        last = (signed.size - 1) // TILE_WIDTH
+        written = old
+        for start in range(first, last + 1, _BUNDLES_AT_ONCE):
+            bundles = [
+                self._records(reader, number * TILE_WIDTH, min(signed.size, (number + 1) * TILE_WIDTH))
+                for number in range(start, min(last + 1, start + _BUNDLES_AT_ONCE))
+            ]
+            for number, records in enumerate(bundles, start):
+                new = records[max(0, old - number * TILE_WIDTH) :]
+                tree.append_leaf_hashes([leaf_hash(raw) for raw, _ in new])
+            self._write_bundles(start, bundles)
+            # A partial tile that grows no more before the end is already what it will be then.
+            tiles = [
+                tile for tile in tree.tiles(written) if tile.width == tile_width(signed.size, tile.level, tile.index)
+            ]
+            self._write([(self._target.log / tile.path, tile.data) for tile in tiles], PUBLIC)
+            written = tree.size
+            progress("records", tree.size, signed.size)
+        if tree.root() != signed.root:
+            raise Corruption(
+                "backup.source",
+                f"The records of the log do not lead to the root that it signed for {signed.size} of them.",
+                "The copy is as it was before. See `affidavit fsck`.",
+            )
+        for number in range(first):
+            self._copy_changed(self._source.slots(number), self._target.slots(number))
+
+    @staticmethod
+    def _records(reader: Reader, start: int, stop: int) -> list[Stored]:
+        return [reader.stored(index) for index in range(start, stop)]
+
+    def _write_bundles(self, start: int, bundles: Sequence[Sequence[Stored]]) -> None:
+        public, private = [], []
+        for number, records in enumerate(bundles, start):
+            width = len(records)
+            public.append((self._target.entries(number, width), encode_entries([raw for raw, _ in records])))
+            private.append((self._target.slots(number, width), encode_bundle([slot for _, slot in records])))
+        self._write(public, PUBLIC)
+        self._write(private, PRIVATE)
+
+    def _copy_changed(self, source: Path, target: Path) -> None:
+        """A body bundle that was rewritten since: erasing does that, and the copy must forget too."""
+        theirs, ours = _stamp(source), _stamp(target)
+        if theirs is not None and theirs == ours:
+            return
+        data = self._disk.read(source, BODY_BUNDLE_BYTES_MAX)
+        if data is None or theirs is None:
+            raise Corruption("log.file", f"{source} is gone.", "See `affidavit fsck`.")
+        if self._disk.read(target, BODY_BUNDLE_BYTES_MAX) != data:
+            self._write([(target, data)], PRIVATE)
+        os.utime(target, ns=(theirs[1], theirs[1]))
+
+    def _write_journal(self, reader: Reader, signed: Checkpoint) -> None:
+        """One segment with what is newer than the last full bundle."""
+        base = (signed.size - 1) // TILE_WIDTH * TILE_WIDTH
+        parts = [segment_header(base, signed.origin)]
+        for start in range(base, reader.size, TILE_WIDTH):
+            records = self._records(reader, start, min(reader.size, start + TILE_WIDTH))
+            parts.append(encode_frame(start, records))
+        self._write([(self._target.journal / segment_name(base), b"".join(parts))], PRIVATE)
+
+    def _copy_small(self) -> None:
+        """Kept checkpoints, rotation notes and the configuration."""
+        for folder, mode in ((Path("checkpoints"), PUBLIC), (Path("log/key"), PUBLIC)):
+            for name in self._disk.names(self._source.root / folder):
+                self._copy_file(folder / name, mode)
+        self._copy_file(Path("affidavit.toml"), PUBLIC)
+
+    def copy_secrets(self) -> None:
+        """The keys too: then whoever holds the copy can read every body and sign in the log's name."""
+        for path in _files(self._disk, self._source.secrets):
+            self._copy_file(path.relative_to(self._source.root), PRIVATE)
+
+    def _copy_file(self, where: Path, mode: int) -> None:
+        read = self._disk.read_private if mode == PRIVATE else self._disk.read
+        data = read(self._source.root / where, max(NOTE_BYTES_MAX, SECRET_BYTES_MAX))
+        if data is not None and self._disk.read(self._target.root / where, NOTE_BYTES_MAX) != data:
+            self._write([(self._target.root / where, data)], mode)
+
+    def _drop_old(self, signed: Checkpoint) -> None:
+        """Journal segments of earlier runs, and partial files that are over."""
+        base = segment_name((signed.size - 1) // TILE_WIDTH * TILE_WIDTH)
+        for name in self._disk.names(self._target.journal):
+            if name != base:
+                self._disk.unlink(self._target.journal / name)
+        self._disk.sync_folder(self._target.journal)
+        for stray in find_strays(self._disk, self._target, signed.size, signed.size, ()):
+            if stray.rubbish:
+                self._disk.unlink(self._target.root / stray.where)
+
+    def _write(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
+        if files:
+            write_whole(self._disk, self._temporary, files, mode)
+
+
+def _files(disk: Disk, folder: Path) -> Iterator[Path]:
+    for name in disk.names(folder):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(disk, path)
+        else:
+            yield path
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Length and time of last change, by which an unchanged file is told; None where there is none."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
