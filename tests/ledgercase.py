@@ -8,17 +8,19 @@ from typing import Any
 
 from affidavit.clock import ClockStatus
 from affidavit.durable import Disk
+from affidavit.errors import Unavailable
 from affidavit.ledger.genesis import create_log
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host
 from affidavit.ledger.recovery import Opening, Recovered, recover
-from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.signer import FileSigner, Purpose
 from affidavit.ledger.snapshot import snapshot_key
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Answer, Batch, Draft, Earlier
 from affidavit.record.ids import uuid7
+from affidavit.tlog.keys import SignatureLine, VerifierKey
 
 ORIGIN = "log.example/clinic"
 BOOT = "b0" * 16
@@ -49,6 +51,16 @@ class HandClock:
     def advance(self, ns: int) -> None:
         self.wall_ns += ns
         self.passed_ns += ns
+
+
+class AwaySigner:
+    """A signer that cannot be reached."""
+
+    def __init__(self, verifiers: tuple[VerifierKey, ...]) -> None:
+        self.verifiers = verifiers
+
+    def sign(self, purpose: Purpose, text: str) -> list[SignatureLine]:
+        raise Unavailable("signer.away", f"The agent does not answer: {purpose} of {len(text)} characters.")
 
 
 def clock_status() -> ClockStatus:
@@ -93,7 +105,7 @@ class Case:
     def look(self) -> Recovered:
         """What recovery finds, without writing anything."""
         secrets = self.secrets or Secrets.load(self.disk, self.root / "secrets")
-        signer, key = FileSigner(secrets.signer), snapshot_key(secrets.digest_key)
+        signer, key = FileSigner(secrets.signers), snapshot_key(secrets.digest_key)
         return recover(Opening(self.disk, Layout(self.root), signer, secrets.body_keys_by_id, key))
 
     def stream(self) -> str:

@@ -98,6 +98,9 @@ WEB_CONNECT_TIMEOUT_S = 10.0  # a host that has not answered by then is down
 WEB_READ_TIMEOUT_S = 30.0  # between two reads
 WEB_FILE_TIMEOUT_S = 300.0  # one whole file: a server that drips cannot hold a verifier for ever
 NOTE_SIGNATURES_MAX = 100  # Go clients reject more
+KEY_ROTATIONS_MAX = 10_000  # of one log: more than one a day for a working life
+ROTATION_SIZES_BYTES_MAX = KEY_ROTATIONS_MAX * 21  # the list of them: 20 digits and LF each
+FORMER_KEYS_BYTES_MAX = 32 * 1024 * 1024  # all former public keys; an ML-DSA-44 one has 1.8 KB
 
 # State
 HEARTBEAT_S_MIN = 1  # of a source that declares a heartbeat; more often would fill the log

@@ -90,8 +90,8 @@ def write_logs(folder: Path, root: Path) -> SignerKey:
     ledger._journal.close()
     entries = decode_entries((folder / "255/tile/entries/000.p/255").read_bytes(), 255)
     for size in (0, 1):
-        small(folder / str(size), secrets.signer, entries[:size])
-    return secrets.signer
+        small(folder / str(size), secrets.signers[0], entries[:size])
+    return secrets.signers[0]
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ from affidavit.ledger.own import Host
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.snapshot import fold_bytes
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
+from affidavit.tlog.rotation import KeyChain
 from affidavit.verify.verify import verify
 
 ROOT = Path("/data")
@@ -144,7 +145,7 @@ class World:
         """A reader of the folder, at any moment: it sees no less than was shown, and exactly what was promised."""
         keys = self.secrets.body_keys_by_id
         promised, shown = self.truth.acknowledged_size, self.truth.published.size
-        reader = Reader.of_folder(ROOT, self.disk, keys, self.secrets.verifier)
+        reader = Reader.of_folder(ROOT, self.disk, keys, KeyChain.unbroken(self.secrets.verifiers))
         demand(self.lying or reader.size >= max(promised, shown), "a reader of the folder sees less than was promised")
         for index in self.some(range(min(reader.size, len(self.truth.records)))):
             demand(

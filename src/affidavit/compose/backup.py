@@ -11,7 +11,9 @@ from affidavit.ledger.backup import Backup, Copied, Progress
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.reader import Reader
+from affidavit.ledger.rotate import own_chain
 from affidavit.record.moment import format_moment
+from affidavit.tlog.rotation import KeyChain
 
 
 def backup(root: Path, target: Path, progress: Progress | None, *, secrets: bool) -> Copied:
@@ -23,11 +25,14 @@ def backup(root: Path, target: Path, progress: Progress | None, *, secrets: bool
         raise InvalidInput("backup.folder", "The copy cannot lie in the log's own folder.", "Name another one.")
     keys = Secrets.load(disk, source.secrets)
 
+    def chain() -> KeyChain:
+        return own_chain(disk, source, keys.verifiers)
+
     def reader() -> Reader:
-        return Reader.of_folder(source.root, disk, keys.body_keys_by_id, keys.verifier)
+        return Reader.of_folder(source.root, disk, keys.body_keys_by_id, chain())
 
     now = format_moment(SystemClock().now_ns())
-    run = Backup(disk, source, Layout(target.absolute()), keys.verifier, reader, now)
+    run = Backup(disk, source, Layout(target.absolute()), chain, reader, now)
     copied = run.run(progress or _unseen)
     if secrets:
         run.copy_secrets()

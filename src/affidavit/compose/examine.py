@@ -9,6 +9,7 @@ from affidavit.errors import InvalidInput
 from affidavit.ledger.fsck import Examination, Progress, examine
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
+from affidavit.ledger.rotate import known_keys
 from affidavit.ledger.snapshot import snapshot_key
 
 
@@ -21,7 +22,7 @@ def fsck(root: Path, progress: Progress | None = None) -> Examination:
     return examine(
         disk,
         layout,
-        (secrets.verifier,),
+        known_keys(disk, layout, secrets.verifiers),
         secrets.body_keys_by_id,
         secrets.origin,
         snapshot_key(secrets.digest_key),

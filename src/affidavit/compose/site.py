@@ -26,10 +26,11 @@ from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
-from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.rotate import known_keys, own_chain
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
+from affidavit.tlog.rotation import KeyChain
 
 _STREAM_BYTES = 16
 
@@ -51,7 +52,13 @@ class Site:
                 "Put back the configuration or the secrets that belong to this log.",
             )
         self.boot = boot_id()
-        self.places = make_places(self.config, self.disk, self.layout, self.clock, [self.secrets.verifier])
+        #: All public keys that the log had, for its places; a rotation adds to it.
+        self.own_keys = list(known_keys(self.disk, self.layout, self.secrets.verifiers))
+        self.places = make_places(self.config, self.disk, self.layout, self.clock, self.own_keys)
+
+    def keys(self) -> KeyChain:
+        """All keys that the log had, as they are now. Raises `Corruption` where they do not follow from each other."""
+        return own_chain(self.disk, self.layout, self.secrets.verifiers)
 
     def open_ledger(self) -> Ledger:
         """The log, open for writing; what it publishes is pushed to its places until `close_ledger`.
@@ -93,7 +100,7 @@ class Site:
         Raises `Corruption` where one holds more or something else, `Unavailable` where the configuration wants all to
         answer.
         """
-        read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        read_checkpoint(self.disk, self.layout, self.keys())
         unguarded = self.places.guard()
         if unguarded and self.config.unguarded == "refuse":
             raise Unavailable(
@@ -106,7 +113,7 @@ class Site:
     def read_only(self) -> SharedRecords:
         """The records as they are now, without taking the writer's lock."""
         keys = self.secrets.body_keys_by_id
-        return SharedRecords(Reader.of_folder(self.root, self.disk, keys, self.secrets.verifier))
+        return SharedRecords(Reader.of_folder(self.root, self.disk, keys, self.keys()))
 
     def producer(self, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> Producer:
         """A producer of its own stream, that answers in `loop`."""
@@ -147,7 +154,7 @@ class Site:
         )
 
     def _status(self) -> dict[str, Any]:
-        published = read_checkpoint(self.disk, self.layout, FileSigner(self.secrets.signer))
+        published = read_checkpoint(self.disk, self.layout, self.keys())
         return {
             "published": {"size": published.size, "root": published.root.hex()},
             "gateways": [

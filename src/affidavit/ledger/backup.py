@@ -30,9 +30,9 @@ from affidavit.ledger.reader import Reader
 from affidavit.ledger.strays import find_strays
 from affidavit.limits import BODY_BUNDLE_BYTES_MAX, NOTE_BYTES_MAX, SECRET_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
 from affidavit.record.frame import Stored, encode_bundle, encode_frame, segment_header, segment_name
-from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
+from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
-from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.rotation import KeyChain
 from affidavit.tlog.tiles import HASH_BYTES, encode_entries, tile_path, tile_width
 
 Progress = Callable[[str, int, int], None]
@@ -53,13 +53,19 @@ class Backup:
     """One run, from the log in `source` to the copy in `target`."""
 
     def __init__(
-        self, disk: Disk, source: Layout, target: Layout, key: VerifierKey, reader: Callable[[], Reader], now: str
+        self,
+        disk: Disk,
+        source: Layout,
+        target: Layout,
+        keys: Callable[[], KeyChain],
+        reader: Callable[[], Reader],
+        now: str,
     ) -> None:
-        """`key` is the log's; `reader` opens the log for reading as it is when called; `now` is the moment."""
+        """`keys` gives the log's keys and `reader` opens it, each as it is when called; `now` is the moment."""
         self._disk = disk
         self._source = source
         self._target = target
-        self._key = key
+        self._keys = keys
         self._open_reader = reader
         self._now = now
         self._temporary = target.root / "unfinished" / _UNFINISHED
@@ -85,12 +91,13 @@ class Backup:
         return Copied(signed.size, reader.size, signed.size - (0 if before is None else before.size))
 
     def _open(self, note: bytes, where: Path) -> Checkpoint:
+        keys = self._keys()
         try:
-            return open_checkpoint(note, self._key, self._key.name)
+            return keys.open(note)[0]
         except VerificationError as error:
             raise Corruption(
                 "backup.other",
-                f"{where} is no checkpoint of the log {self._key.name} by its key: {error}",
+                f"{where} is no checkpoint of the log {keys.origin} by its key: {error}",
                 "Each log needs a folder of its own for its copy; a damaged log is not copied.",
             ) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from affidavit.ledger.publisher import Publisher
 from affidavit.ledger.recovery import Recovered
 from affidavit.ledger.signer import FileSigner
 from affidavit.ledger.standing import Standing
+from affidavit.tlog.keys import ED25519
 
 
 def create_log(
@@ -34,8 +35,9 @@ def create_log(
     change_action: str,
     change_root: str,
     previous: Mapping[str, Any] | None = None,
+    types: Sequence[int] = (ED25519,),
 ) -> Secrets:
-    """Make the log `origin` in `root`, a folder that is empty or not there, and give its new keys.
+    """Make the log `origin` in `root`, a folder that is empty or not there, and give its new keys, of `types`.
 
     Record 0 is `log.open`, 1 `clock`, 2 the first `change` by `administrator`: `change` is its body without the salt,
     `change_action` the header's action, `change_root` the root of the state map after it. Record 3 is `log.close`. The
@@ -51,7 +53,7 @@ def create_log(
         disk.make_folder(folder, PRIVATE_FOLDER)
     lock = disk.lock(layout.lock)
     try:
-        secrets = Secrets.create(disk, layout.secrets, origin, randomness)
+        secrets = Secrets.create(disk, layout.secrets, origin, randomness, types)
         for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
             clear_temporary(disk, temporary)
         journal = Journal.create(disk, layout.journal, layout.rotating, origin)
@@ -60,7 +62,7 @@ def create_log(
         raise
     # From here on the ledger holds the lock. Should it fail now, it keeps it: the folder is of no use to anybody.
     host = Host(clock, boot, randomness, clock_status)
-    publisher = Publisher.create(disk, layout, FileSigner(secrets.signer))
+    publisher = Publisher.create(disk, layout, FileSigner(secrets.signers))
     found = Recovered(Standing(), EMPTY, 0, [], publisher, Standing())
     ledger = Ledger(disk, layout, host, secrets, journal, found, lock)
     fields = {

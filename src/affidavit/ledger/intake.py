@@ -17,13 +17,17 @@ Done = Callable[[Answer], None]
 
 @dataclass(slots=True)
 class Entry:
-    """Something for the writer: `seal` puts it into a group, `done` hears what became of it. `last`: none follows."""
+    """Something for the writer: `seal` puts it into a group, `done` hears what became of it. `last`: none follows.
+
+    `act`, where it is given, is done instead of sealing, between two groups.
+    """
 
     seal: Callable[[Sequencer, int, Group], Answer]
     done: Done
     records: int = 0
     bytes: int = 0
     last: bool = False
+    act: Callable[[], None] | None = None
 
 
 def batch_entry(batch: Batch, done: Done) -> Entry:
@@ -40,6 +44,11 @@ def batch_entry(batch: Batch, done: Done) -> Entry:
 def own_entry(own: Own, done: Done) -> Entry:
     """An entry that seals a record of the ledger itself."""
     return Entry(lambda sequencer, now_ns, group: Answer((sequencer.seal_own(own, now_ns, group),)), done)
+
+
+def acting_entry(act: Callable[[], None], done: Done) -> Entry:
+    """An entry that does something between two groups."""
+    return Entry(lambda _, __, ___: Answer(()), done, act=act)
 
 
 def refused_entry(refusal: Refusal, done: Done) -> Entry:

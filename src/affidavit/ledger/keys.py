@@ -1,12 +1,14 @@
 """The secrets of a log: `DIR/secrets`, a folder of mode 0700 with files of mode 0600.
 
-`log.key` signs (Go note signer form), `log.vkey` is its public half; `body.keys` encrypt bodies, one hex key a line,
-the last one seals; `tag.key` makes tags; `digest.key` makes digests of values. All but `log.vkey` must stay here.
+`log.key` signs (Go note signer form, one key a line: Ed25519, then ML-DSA-44 if it is switched on), `log.vkey` is its
+public half; `body.keys` encrypt bodies, one hex key a line, the last one seals; `tag.key` makes tags; `digest.key`
+makes digests of values. All but `log.vkey` must stay here. While the log's key is rotated, `next.key` holds the key to
+come (`rotate.py`); once `log.vkey` is its public half, it is the log's key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,17 +16,24 @@ from affidavit.durable import PRIVATE, PRIVATE_FOLDER, Disk, clear_temporary, wr
 from affidavit.errors import InvalidInput
 from affidavit.limits import SECRET_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
-from affidavit.tlog.keys import SignerKey, VerifierKey
+from affidavit.tlog.keys import ED25519, SignerKey, VerifierKey
+from affidavit.tlog.rotation import check_log_keys
 
 LOG_KEY, LOG_VKEY, BODY_KEYS, TAG_KEY, DIGEST_KEY = "log.key", "log.vkey", "body.keys", "tag.key", "digest.key"
+NEXT_KEY = "next.key"
 _UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """All keys of one log. `body_keys` are in the order of their file: the last one seals."""
+    """All keys of one log.
 
-    signer: SignerKey = field(repr=False)
+    `verifiers` are an Ed25519 key and, where it is switched on, an ML-DSA-44 key behind it; `signers` are their private
+    halves, none where an agent holds them. `body_keys` are in the order of their file: the last one seals.
+    """
+
+    verifiers: tuple[VerifierKey, ...]
+    signers: tuple[SignerKey, ...] = field(repr=False)
     body_keys: tuple[BodyKey, ...] = field(repr=False)
     tag_key: bytes = field(repr=False)
     digest_key: bytes = field(repr=False)
@@ -32,12 +41,12 @@ class Secrets:
     @property
     def origin(self) -> str:
         """The log's origin: the name of its key."""
-        return self.signer.name
+        return self.verifiers[0].name
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public key: all that a verifier needs to trust."""
-        return self.signer.verifier
+        """The public Ed25519 key: all that a verifier needs to trust."""
+        return self.verifiers[0]
 
     @property
     def body_keys_by_id(self) -> dict[bytes, BodyKey]:
@@ -45,8 +54,18 @@ class Secrets:
         return {key.id: key for key in self.body_keys}
 
     @classmethod
-    def create(cls, disk: Disk, folder: Path, origin: str, randomness: Callable[[int], bytes]) -> Secrets:
-        """New keys for a new log, durable in `folder`. Raises `InvalidInput` where keys exist: none is overwritten."""
+    def create(
+        cls,
+        disk: Disk,
+        folder: Path,
+        origin: str,
+        randomness: Callable[[int], bytes],
+        types: Sequence[int] = (ED25519,),
+    ) -> Secrets:
+        """New keys for a new log, durable in `folder`; `types` are those of the log's own.
+
+        Raises `InvalidInput` where keys exist: none is overwritten.
+        """
         names = (LOG_KEY, LOG_VKEY, BODY_KEYS, TAG_KEY, DIGEST_KEY)
         for name in names:
             if disk.exists(folder / name):
@@ -55,15 +74,17 @@ class Secrets:
                     f"{folder / name} exists; a new key would make the log that it belongs to unreadable.",
                     "Choose another folder, or move the old log away whole.",
                 )
+        signers = tuple(SignerKey(origin, randomness(KEY_BYTES), type_) for type_ in types)
         secrets = cls(
-            SignerKey(origin, randomness(KEY_BYTES)),
+            tuple(key.verifier for key in signers),
+            signers,
             (BodyKey(randomness(KEY_BYTES)),),
             randomness(KEY_BYTES),
             randomness(KEY_BYTES),
         )
         texts = (
-            secrets.signer.to_text(),
-            secrets.verifier.to_text(),
+            "\n".join(key.to_text() for key in secrets.signers),
+            "\n".join(key.to_text() for key in secrets.verifiers),
             secrets.body_keys[0].key.hex(),
             secrets.tag_key.hex(),
             secrets.digest_key.hex(),
@@ -82,21 +103,52 @@ class Secrets:
 
         Raises `InvalidInput` for a file that is missing, open to others, malformed, or belongs to another key.
         """
-        signer = SignerKey.parse(_read(disk, folder / LOG_KEY))
-        verifier = _read(disk, folder / LOG_VKEY)
-        if signer.verifier.to_text() != verifier:
+        signers = read_signers(_read(disk, folder / LOG_KEY), folder / LOG_KEY)
+        verifiers = _read(disk, folder / LOG_VKEY).split("\n")
+        if _public(signers) != verifiers and disk.exists(folder / NEXT_KEY):
+            # A rotation was interrupted after the new key came into force; the next writer removes the old one.
+            signers = read_signers(_read(disk, folder / NEXT_KEY), folder / NEXT_KEY)
+        if _public(signers) != verifiers:
             raise InvalidInput(
                 "secrets.mixed",
                 f"{folder / LOG_VKEY} is not the public half of {folder / LOG_KEY}.",
                 "One of them was replaced: put back the one that belongs to this log.",
             )
+        return cls._load(disk, folder, tuple(key.verifier for key in signers), signers)
+
+    @classmethod
+    def load_without_signers(cls, disk: Disk, folder: Path, verifiers: Sequence[VerifierKey]) -> Secrets:
+        """The keys in `folder` of a log whose own key, `verifiers`, is held by an agent. Raises as `load`."""
+        if [key.to_text() for key in verifiers] != _read(disk, folder / LOG_VKEY).split("\n"):
+            raise InvalidInput("secrets.mixed", f"{folder / LOG_VKEY} is not the key that the agent holds.")
+        return cls._load(disk, folder, tuple(verifiers), ())
+
+    @classmethod
+    def _load(
+        cls, disk: Disk, folder: Path, verifiers: tuple[VerifierKey, ...], signers: tuple[SignerKey, ...]
+    ) -> Secrets:
         keys = [BodyKey(_hex(line, folder / BODY_KEYS)) for line in _read(disk, folder / BODY_KEYS).split("\n")]
         return cls(
-            signer,
+            verifiers,
+            signers,
             tuple(keys),
             _hex(_read(disk, folder / TAG_KEY), folder / TAG_KEY),
             _hex(_read(disk, folder / DIGEST_KEY), folder / DIGEST_KEY),
         )
+
+
+def read_signers(text: str, path: Path) -> tuple[SignerKey, ...]:
+    """The private keys of a text, one a line. Raises `InvalidInput` naming `path` for what no log signs with."""
+    signers = tuple(SignerKey.parse(line) for line in text.split("\n"))
+    try:
+        check_log_keys(signers[0].name, [key.verifier for key in signers])
+    except InvalidInput as error:
+        raise InvalidInput("secrets.form", f"{path}: {error.message}") from None
+    return signers
+
+
+def _public(signers: Sequence[SignerKey]) -> list[str]:
+    return [key.verifier.to_text() for key in signers]
 
 
 def _read(disk: Disk, path: Path) -> str:

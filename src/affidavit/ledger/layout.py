@@ -76,6 +76,16 @@ class Layout:
         """For a snapshot that is still being written."""
         return self.root / "unfinished" / "standing"
 
+    @property
+    def changing_keys(self) -> Path:
+        """For files of keys that are still being written."""
+        return self.root / "unfinished" / "keys"
+
+    @property
+    def keeping(self) -> Path:
+        """For a kept checkpoint that is still being written."""
+        return self.root / "unfinished" / "checkpoints"
+
     def entries(self, number: int, width: int = TILE_WIDTH) -> Path:
         """The entry bundle `number`, of `width` entries."""
         return self.log / entries_path(number, width)

@@ -14,9 +14,12 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,18 +27,20 @@ from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
-from affidavit.ledger.intake import Done, Entry, Intake, batch_entry, own_entry
+from affidavit.ledger.intake import Done, Entry, Intake, acting_entry, batch_entry, own_entry
 from affidavit.ledger.journal import Journal
 from affidavit.ledger.keeper import Keeper
+from affidavit.ledger.kept import KeptCheckpoints
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.own import Host, Own, close_record, gap_records, open_record
+from affidavit.ledger.own import Host, Own, close_record, gap_records, key_record, open_record
 from affidavit.ledger.pruning import Pruner
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
 from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
+from affidavit.ledger.rotate import Successor, finish_rotation, prepare_rotation, resume_signer, waiting_note
 from affidavit.ledger.sequencer import Group, Sequencer
-from affidavit.ledger.signer import FileSigner
+from affidavit.ledger.signer import FileSigner, Purpose, Signer, signed_note
 from affidavit.ledger.snapshot import snapshot_key
 from affidavit.ledger.standing import notes_of
 from affidavit.limits import (
@@ -49,17 +54,18 @@ from affidavit.record.body import BodySealer
 from affidavit.record.draft import Answer, Batch, Refusal
 from affidavit.record.frame import Stored
 from affidavit.record.header import Header
+from affidavit.record.moment import format_moment
 from affidavit.record.read import Record
 from affidavit.record.tags import Tagger
 from affidavit.tlog.checkpoint import Checkpoint
-from affidavit.tlog.keys import SignatureLine
-from affidavit.tlog.notes import sign_note
+from affidavit.tlog.keys import SignatureLine, VerifierKey
 
 _log = logging.getLogger(__name__)
 _bodies = msgspec.json.Decoder(dict)
 _headers = msgspec.json.Decoder(Header)
 _STREAM_BYTES = 16
 _CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
+_NO_ROOM = Answer((), Refusal("full", "Too much waits to be signed: the log's signer cannot be reached. Retry later."))
 Follower = Callable[[Sequence[Record]], None]
 
 
@@ -83,6 +89,7 @@ class Ledger:
         self._secrets = secrets
         self._journal = journal
         self._publisher = found.publisher
+        self._kept = KeptCheckpoints(disk, layout)
         self._process_lock = lock
         self._watch = ClockWatch(host)
         self._sequencer = Sequencer(
@@ -95,7 +102,9 @@ class Ledger:
             self._kind_of,
         )
         self._old = self.reader()  # of the writer's thread alone
-        self._receipts = Receipts(secrets.origin, lambda text: sign_note(text, secrets.signer), self.reader())
+        self._receipts = Receipts(
+            secrets.origin, lambda text: signed_note(self._publisher.signer, Purpose.RECEIPT, text), self.reader()
+        )
         key = snapshot_key(secrets.digest_key)
         self._keeper = Keeper(disk, layout, key, found.published_standing, found.snapshot_size)
         self._keeper.note(found.standing.size, found.unpublished)
@@ -128,21 +137,30 @@ class Ledger:
         clock_status: Callable[[], ClockStatus],
         progress: Progress | None = None,
         unguarded: Sequence[str] = (),
+        signer: Signer | None = None,
     ) -> Ledger:
         """The log in `root`, recovered and running. `progress` hears how far reading has got; `unguarded` names the
-        places that could not be asked whether this log continues what they hold.
+        places that could not be asked whether this log continues what they hold; `signer` stands in for the log's keys
+        in `secrets`.
 
         Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
         where it must not be written to; then nothing was changed.
         """
         host = Host(clock, boot, randomness, clock_status, tuple(unguarded))
-        ledger = cls.recover(root, disk, host, secrets, origin, progress)
+        ledger = cls.recover(root, disk, host, secrets, origin, progress, signer)
         ledger.start()
         return ledger
 
     @classmethod
     def recover(
-        cls, root: Path, disk: Disk, host: Host, secrets: Secrets, origin: str, progress: Progress | None = None
+        cls,
+        root: Path,
+        disk: Disk,
+        host: Host,
+        secrets: Secrets,
+        origin: str,
+        progress: Progress | None = None,
+        signer: Signer | None = None,
     ) -> Ledger:
         """As `open`, without threads: `step` and `publish_now` do their work when they are called.
 
@@ -160,14 +178,18 @@ class Ledger:
             raise InvalidInput("log.none", f"{root} holds no log.", "Make one with `affidavit init`.")
         lock = disk.lock(layout.lock)
         try:
-            signer, key = FileSigner(secrets.signer), snapshot_key(secrets.digest_key)
+            signer, key = signer or FileSigner(secrets.signers), snapshot_key(secrets.digest_key)
             found = recover(Opening(disk, layout, signer, secrets.body_keys_by_id, key, progress))
+            published = found.publisher.published
+            note = waiting_note(published, found.base, found.recent, secrets.body_keys_by_id)
+            found.publisher.signer, left_to_do = resume_signer(disk, layout, signer, published, note)
             found.publisher.remove_left_partials()
             for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
                 clear_temporary(disk, temporary)
             journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
             ledger = cls(disk, layout, host, secrets, journal, found, lock)
             ledger._begin(found)
+            left_to_do()
         except BaseException:
             lock.release()
             raise
@@ -192,6 +214,21 @@ class Ledger:
     def published(self) -> Checkpoint:
         """The newest checkpoint that is signed and durable."""
         return self._publisher.published
+
+    @property
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """The public keys that sign now: Ed25519, and ML-DSA-44 where it is switched on."""
+        return self._publisher.signer.verifiers
+
+    @property
+    def unsigned(self) -> Unavailable | None:
+        """Why nothing can be published now: the signer cannot be reached. None where it can."""
+        return self._publisher.unsigned
+
+    @property
+    def kept_problem(self) -> str:
+        """Why the newest checkpoint for `DIR/checkpoints` could not be kept; empty where it was."""
+        return self._kept.problem
 
     @property
     def failure(self) -> AffidavitError | None:
@@ -271,26 +308,82 @@ class Ledger:
             self._intake.put(own_entry(own, _ignore))
 
     def publish_now(self) -> Checkpoint:
-        """Publish all that is durable now. Raises `Unavailable` or `Corruption`, and then the ledger has stopped."""
+        """Publish all that is durable now.
+
+        Raises `Unavailable` or `Corruption`, and then the ledger has stopped; except where the signer cannot be reached
+        (`unsigned`): then nothing is lost, and the next call tries again.
+        """
         with self._publishing:
-            self._raise_failure()
-            with self._changed:
-                base, records, weight = self._base, self._recent[:], self._unpublished_bytes
+            checkpoint = self._publish()
+        now = format_moment(self._host.clock.now_ns())
+        self._kept.keep_hourly(checkpoint.size, now, lambda index: self.reader().record(index).header.log.at)
+        return checkpoint
+
+    def rotate(self, successor: Successor, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+        """Give the log the keys of `successor`; the index of the `log.key` record (docs/spec/keys.md).
+
+        `content` is what else its body holds, `fields` those of its header. Raises `Unavailable` or `Corruption`. Where
+        `failure` is set then, only the next start tells which keys are in force; else the old ones are.
+        """
+        outcome: Future[int] = Future()
+
+        def act() -> None:
             try:
-                checkpoint = self._publisher.publish(base, records)
+                outcome.set_result(self._rotate(successor, reason, content, fields))
+            except BaseException as error:
+                outcome.set_exception(error)
+                if not isinstance(error, AffidavitError):
+                    raise
+
+        answered = threading.Event()
+        if self._intake.put(acting_entry(act, lambda _: answered.set())):
+            self._wait(answered)
+        if not outcome.done():
+            self._raise_failure()
+            raise Unavailable("log.unavailable", "The log does not take a rotation now.", "Try again.")
+        return outcome.result()
+
+    def _rotate(self, successor: Successor, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+        """On the writer's thread, so that nothing is sealed meanwhile; the steps are those of `rotate.py`."""
+        with self._publishing:
+            last = self._publish()
+            self._kept.keep(last.size)
+            note = prepare_rotation(self._disk, self._layout, last, self._publisher.signer, successor)
+            try:
+                own = key_record(reason, note, content, fields)
+                answer = self._make_durable([own_entry(own, _ignore)])[0]
+                finish_rotation(self._disk, self._layout, note, successor)
             except Exception as error:
                 self._fail(error)
                 self._raise_failure()
                 raise
+            self._publisher.signer = successor.signer
+        return answer.receipts[0].index
+
+    def _publish(self) -> Checkpoint:
+        """For whoever holds `_publishing`. Raises as `publish_now`."""
+        self._raise_failure()
+        with self._changed:
+            base, records, weight = self._base, self._recent[:], self._unpublished_bytes
+        try:
+            checkpoint = self._publisher.publish(base, records)
+        except Exception as error:
+            self._fail(error)
+            self._raise_failure()
+            raise
+        if self._publisher.unsigned is not None:
             with self._changed:
-                new_base = checkpoint.size // TILE_WIDTH * TILE_WIDTH
-                del self._recent[: new_base - self._base]
-                self._base = new_base
-                self._unpublished_bytes -= weight
                 self._changed.notify_all()
-            self._keeper.published(checkpoint, self._journal.segment, self._stopping.is_set())
-            self._pruner.prune(checkpoint, self._keeper.written_size)
-            return checkpoint
+            raise self._publisher.unsigned
+        with self._changed:
+            new_base = checkpoint.size // TILE_WIDTH * TILE_WIDTH
+            del self._recent[: new_base - self._base]
+            self._base = new_base
+            self._unpublished_bytes -= weight
+            self._changed.notify_all()
+        self._keeper.published(checkpoint, self._journal.segment, self._stopping.is_set())
+        self._pruner.prune(checkpoint, self._keeper.written_size)
+        return checkpoint
 
     def wait_published(self, size: int, timeout_s: float) -> Checkpoint:
         """The newest published checkpoint, once it is larger than `size` or the time is over."""
@@ -348,7 +441,7 @@ class Ledger:
         elif standing.open_streams():
             detail = "The log was closed while sessions were open."
             own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
-        self.write_own([*own, open_record(self._secrets, self._host.unguarded), self._watch.start(standing.anchor)])
+        self.write_own([*own, open_record(self.verifiers, self._host.unguarded), self._watch.start(standing.anchor)])
 
     def write_own(self, records: Sequence[Own]) -> None:
         """Make records of the ledger itself durable, all in one frame. Before `start` only."""
@@ -375,11 +468,25 @@ class Ledger:
                     self.publish_now()
 
     def _commit(self, entries: Sequence[Entry]) -> None:
+        """Group commits, and in their place what is done between two."""
+        for acts, part in groupby(entries, lambda entry: entry.act is not None):
+            if acts:
+                for entry in part:
+                    self._act(entry)
+            else:
+                self._commit_group(list(part))
+
+    def _act(self, entry: Entry) -> None:
+        if entry.act is not None and self._failure is None:
+            entry.act()
+        entry.done(Answer(()))
+
+    def _commit_group(self, entries: Sequence[Entry]) -> None:
         """One group commit: seal, make durable, show, answer."""
         try:
-            self._await_room()
+            full = not self._await_room() and not entries[-1].last
             self._raise_failure()
-            answers = self._make_durable(entries)
+            answers = [_NO_ROOM] * len(entries) if full else self._make_durable(entries)
         except Exception as error:
             self._fail(error)
             answers = [Answer((), Refusal("unavailable", f"The log cannot write: {self._failure}"))] * len(entries)
@@ -426,16 +533,23 @@ class Ledger:
             if shown:
                 callback(shown)
 
-    def _await_room(self) -> None:
-        """Bound the memory of what is not published yet: wait for the publisher, or without threads do its work."""
+    def _await_room(self) -> bool:
+        """Bound the memory of what is not published yet: wait for the publisher, or without threads do its work.
+
+        False where there is no room and cannot be, while the signer is away.
+        """
         if self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX:
-            return
+            return True
         if not self._threads:
-            self.publish_now()
-            return
-        self._publish_soon.set()
-        with self._changed:
-            self._changed.wait_for(lambda: self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX or self._failure)
+            with suppress(Unavailable):  # a failure is kept in `failure`
+                self.publish_now()
+        else:
+            self._publish_soon.set()
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX or self._failure or self.unsigned
+                )
+        return self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX
 
     def _kind_of(self, index: int) -> str:
         return _headers.decode(self._old.stored(index)[0]).kind

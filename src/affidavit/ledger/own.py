@@ -14,6 +14,7 @@ from affidavit.record.body import SALT_BYTES, encode_body
 from affidavit.record.draft import Draft
 from affidavit.record.ids import RANDOM_BYTES, uuid7
 from affidavit.record.moment import format_moment
+from affidavit.tlog.keys import VerifierKey
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class Own:
         )
 
 
-def open_record(secrets: Secrets, unguarded: Sequence[str] = ()) -> Own:
-    """`log.open` of a start; `unguarded` names the places that could not say whether this log continues theirs."""
+def open_record(keys: Sequence[VerifierKey], unguarded: Sequence[str] = ()) -> Own:
+    """`log.open` of a start, under these keys of the log.
+
+    `unguarded` names the places that could not say whether this log continues theirs.
+    """
     said = {"unguarded": list(unguarded)} if unguarded else {}
-    return Own("log.open", {"reason": "start", **_about(secrets), **said})
+    return Own("log.open", {"reason": "start", **_about(keys), **said})
 
 
 def unguarded_record(place: str, opened_at: str, now_ns: int) -> Own:
@@ -66,7 +70,7 @@ def genesis_record(secrets: Secrets, administrator: str, now_ns: int, previous: 
     """`log.open` of a new log; `previous` names the one that it goes on from."""
     content = {
         "reason": "genesis",
-        **_about(secrets),
+        **_about(secrets.verifiers),
         "administrator": administrator,
         "body_key": secrets.body_keys[-1].id.hex(),
         "created": format_moment(now_ns),
@@ -100,9 +104,17 @@ def loss_record(cause: str, start: str, now_ns: int, detail: str, lost: Mapping[
     return Own("log.gap", content)
 
 
-def _about(secrets: Secrets) -> dict[str, Any]:
-    return {
-        "origin": secrets.origin,
-        "key": secrets.verifier.to_text(),
+def key_record(reason: str, note: bytes, content: Mapping[str, Any], fields: Mapping[str, Any]) -> Own:
+    """`log.key`: the rotation that `note` says, with what else its body and header are to hold."""
+    return Own("log.key", {"reason": reason, "note": note.decode(), **content}, fields)
+
+
+def _about(keys: Sequence[VerifierKey]) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "origin": keys[0].name,
+        "key": keys[0].to_text(),
         "software": {"name": "affidavit", "version": __version__},
     }
+    if len(keys) > 1:
+        about["post_quantum"] = keys[1].to_text()
+    return about

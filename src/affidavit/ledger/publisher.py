@@ -1,7 +1,8 @@
 """The publisher: turns durable records into the public log and its bodies, and signs the checkpoint last.
 
 The order is what makes a crash harmless: entry bundles, body bundles and hash tiles first, each written whole, synced
-and renamed, its folder synced; then the checkpoint that speaks of them. A full bundle or tile that is there already,
+and renamed, its folder synced; then the checkpoint that speaks of them. Where the signer cannot be reached, all of that
+stands and nothing speaks of it; the next publication signs it. A full bundle or tile that is there already,
 from a publication that a crash cut short, must hold exactly what would be written: it is compared, never rewritten.
 Partial ones of every published size stay until the full one is published under a checkpoint; then they are removed, and
 what a crash leaves of them at the next start.
@@ -13,9 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from affidavit.durable import PRIVATE, PUBLIC, Disk, write_whole
-from affidavit.errors import Corruption, VerificationError
+from affidavit.errors import Corruption, Unavailable, VerificationError
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.signer import Signer
+from affidavit.ledger.rotate import own_chain
+from affidavit.ledger.signer import Purpose, Signer, signed_note
 from affidavit.limits import (
     BODY_BUNDLE_BYTES_MAX,
     BUNDLE_BYTES_MAX,
@@ -25,10 +27,11 @@ from affidavit.limits import (
     TILE_WIDTH,
 )
 from affidavit.record.frame import Stored, encode_bundle
-from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
+from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, Tree, leaf_hash
 from affidavit.tlog.keys import SignatureLine
 from affidavit.tlog.notes import join_note, parse_note
+from affidavit.tlog.rotation import KeyChain
 from affidavit.tlog.tiles import encode_entries, partial_width, tile_hashes, tile_path, tile_width
 
 _BUNDLES_AT_ONCE = 32  # bounds what is in memory twice while a long backlog is published
@@ -40,26 +43,28 @@ _HINT = "Nothing was signed. Keep the folder as it is, and compare it with a cop
 class Publisher:
     """Publishes one log. Any error is fatal to it: the tree has moved on, so it is not asked again.
 
-    `tree` stands at the published size.
+    `tree` stands at the published size. `signer` may be replaced while nothing is published.
     """
 
     def __init__(self, disk: Disk, layout: Layout, signer: Signer, published: Checkpoint, tree: Tree) -> None:
         self._disk = disk
         self._layout = layout
-        self._signer = signer
+        self.signer = signer
         self._tree = tree
         #: The newest checkpoint that is signed and durable.
         self.published = published
+        #: Why the newest publication could not be signed; None where it was.
+        self.unsigned: Unavailable | None = None
 
     @classmethod
     def create(cls, disk: Disk, layout: Layout, signer: Signer) -> Publisher:
         """For a new log: nothing is published yet."""
-        return cls(disk, layout, signer, Checkpoint(signer.verifier.name, 0, EMPTY_ROOT), Tree())
+        return cls(disk, layout, signer, Checkpoint(signer.verifiers[0].name, 0, EMPTY_ROOT), Tree())
 
     @classmethod
     def resume(cls, disk: Disk, layout: Layout, signer: Signer) -> Publisher:
         """For a log whose checkpoint and newest tiles are read and must fit. Raises `Corruption` where they do not."""
-        published = read_checkpoint(disk, layout, signer)
+        published = read_checkpoint(disk, layout, own_chain(disk, layout, signer.verifiers))
 
         try:
             tree = _tree_at(disk, layout, published, published.size)
@@ -82,12 +87,15 @@ class Publisher:
         return _tree_at(self._disk, self._layout, self.published, size)
 
     def publish(self, base: int, records: Sequence[Stored]) -> Checkpoint:
-        """Publish up to `base` + len(`records`). `base` is a multiple of 256 at or below the published size."""
+        """Publish up to `base` + len(`records`). `base` is a multiple of 256 at or below the published size.
+
+        Gives the checkpoint that is published then: the one before, where the signer cannot be reached (`unsigned`).
+        """
         old = self.published.size
         size = base + len(records)
         if size <= old:
             return self.published
-        self._tree.append_leaf_hashes([leaf_hash(header) for header, _ in records[old - base :]])
+        self._tree.append_leaf_hashes([leaf_hash(header) for header, _ in records[self._tree.size - base :]])
         first = old // TILE_WIDTH
         for start in range(first, (size - 1) // TILE_WIDTH + 1, _BUNDLES_AT_ONCE):
             self._write_bundles(start, start + _BUNDLES_AT_ONCE, base, records)
@@ -96,9 +104,14 @@ class Publisher:
         partial = [(self._layout.log / tile.path, tile.data) for tile in tiles if tile.width != TILE_WIDTH]
         self._write_new(full, TILE_BYTES_MAX, PUBLIC)
         self._write(partial, PUBLIC)
-        checkpoint = Checkpoint(self._signer.verifier.name, size, self._tree.root())
-        self._write([(self._layout.checkpoint, self._signer.sign(checkpoint))], PUBLIC)
-        self.published = checkpoint
+        checkpoint = Checkpoint(self.published.origin, size, self._tree.root())
+        try:
+            note = signed_note(self.signer, Purpose.CHECKPOINT, checkpoint.format())
+        except Unavailable as error:
+            self.unsigned = error
+            return self.published
+        self._write([(self._layout.checkpoint, note)], PUBLIC)
+        self.published, self.unsigned = checkpoint, None
         self._tree.forget(size)
         self._remove_partials(old, size)
         return checkpoint
@@ -188,8 +201,8 @@ class Publisher:
         self._disk.unlink(folder)
 
 
-def read_checkpoint(disk: Disk, layout: Layout, signer: Signer) -> Checkpoint:
-    """The published checkpoint, verified with the log's own key. Raises `Corruption`: a log always has one."""
+def read_checkpoint(disk: Disk, layout: Layout, keys: KeyChain) -> Checkpoint:
+    """The published checkpoint, verified with the log's own keys. Raises `Corruption`: a log always has one."""
     note = disk.read(layout.checkpoint, NOTE_BYTES_MAX)
     if note is None:
         raise Corruption(
@@ -198,7 +211,7 @@ def read_checkpoint(disk: Disk, layout: Layout, signer: Signer) -> Checkpoint:
             "If `init` was interrupted, remove the folder and run it again. Else put the checkpoint back.",
         )
     try:
-        return open_checkpoint(note, signer.verifier, signer.verifier.name)
+        return keys.open(note)[0]
     except VerificationError as error:
         raise Corruption(
             "log.checkpoint", f"{layout.checkpoint} is not a checkpoint by this log's key: {error}"

@@ -29,8 +29,8 @@ from affidavit.record.body import BodyKey, Erased, Unreadable, open_slot
 from affidavit.record.frame import Stored
 from affidavit.record.header import Header
 from affidavit.record.read import Record
-from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
-from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.checkpoint import Checkpoint
+from affidavit.tlog.rotation import KeyChain
 
 _headers = msgspec.json.Decoder(Header)
 _bodies = msgspec.json.Decoder(dict)
@@ -54,14 +54,14 @@ class Reader:
         self._bundles: OrderedDict[int, list[Stored]] = OrderedDict()
 
     @classmethod
-    def of_folder(cls, root: Path, disk: Disk, body_keys: Mapping[bytes, BodyKey], key: VerifierKey) -> Reader:
+    def of_folder(cls, root: Path, disk: Disk, body_keys: Mapping[bytes, BodyKey], keys: KeyChain) -> Reader:
         """A reader of a log that somebody else may be writing: what was durable when this was called.
 
         Takes no lock and changes nothing. Raises `InvalidInput` where there is no log, `Corruption` where its
-        checkpoint is not one by `key`.
+        checkpoint is not one by `keys`.
         """
         layout = Layout(root)
-        return cls(disk, layout, body_keys, _FolderTail(disk, layout, key))
+        return cls(disk, layout, body_keys, _FolderTail(disk, layout, keys))
 
     @property
     def size(self) -> int:
@@ -127,8 +127,8 @@ class Reader:
 class _FolderTail:
     """What stood in the journal beyond the last full bundle when this was made."""
 
-    def __init__(self, disk: Disk, layout: Layout, key: VerifierKey) -> None:
-        published = _published(disk, layout, key)
+    def __init__(self, disk: Disk, layout: Layout, keys: KeyChain) -> None:
+        published = _published(disk, layout, keys)
         self._base = published.size // TILE_WIDTH * TILE_WIDTH
         self._tail: list[Stored] = []
         for tried in range(1, READ_TRIES_MAX + 1):
@@ -155,12 +155,12 @@ class _FolderTail:
         return tail
 
 
-def _published(disk: Disk, layout: Layout, key: VerifierKey) -> Checkpoint:
+def _published(disk: Disk, layout: Layout, keys: KeyChain) -> Checkpoint:
     note = disk.read(layout.checkpoint, NOTE_BYTES_MAX)
     if note is None:
         raise InvalidInput("log.none", f"{layout.root} holds no published log.", "Give the folder that `init` made.")
     try:
-        return open_checkpoint(note, key, key.name)
+        return keys.open(note)[0]
     except VerificationError as error:
         raise Corruption(
             "log.checkpoint", f"{layout.checkpoint} is not a checkpoint by this log's key: {error}"

@@ -22,6 +22,7 @@ from affidavit.ledger.signer import FileSigner
 from affidavit.ledger.snapshot import fold_bytes, snapshot_key, write_snapshot
 from affidavit.ledger.standing import Standing, notes_of
 from affidavit.tlog.checkpoint import Checkpoint
+from affidavit.tlog.rotation import KeyChain
 from affidavit.tlog.tiles import tile_path, tiles_of
 
 ROOT = Path("/data")
@@ -189,7 +190,7 @@ def test_a_snapshot_that_cannot_be_believed_is_left_and_the_log_is_folded(
     caplog.clear()
     heard: list[tuple[int, int]] = []
     assert case.secrets is not None
-    signer, keys = FileSigner(case.secrets.signer), case.secrets.body_keys_by_id
+    signer, keys = FileSigner(case.secrets.signers), case.secrets.body_keys_by_id
     found = recover(Opening(disk, LAYOUT, signer, keys, key(case), lambda *at: heard.append(at)))
     assert (0, ledger.size) == (found.snapshot_size, found.folded)
     assert fold_bytes(expected.standing) == fold_bytes(found.standing)
@@ -285,7 +286,7 @@ def test_a_reader_of_the_folder_reads_a_pruned_log_whole(case: Case, disk: SimDi
     work(case, ledger, 20)
     assert begins(case) > 0
     assert case.secrets is not None
-    reader = Reader.of_folder(ROOT, disk, case.secrets.body_keys_by_id, case.secrets.verifier)
+    reader = Reader.of_folder(ROOT, disk, case.secrets.body_keys_by_id, KeyChain.unbroken(case.secrets.verifiers))
     assert ledger.size == reader.size
     assert [1, 300, ledger.size - 1] == [reader.record(at).index for at in (1, 300, ledger.size - 1)]
 

@@ -15,6 +15,7 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.reader import Reader
 from affidavit.record.body import BodyKey, Unreadable
 from affidavit.record.draft import Batch
+from affidavit.tlog.rotation import KeyChain
 
 ROOT = Path("/data")
 LAYOUT = Layout(ROOT)
@@ -53,13 +54,14 @@ def test_every_record_is_read_wherever_it_lies(case: Case) -> None:
 def test_a_folder_is_read_while_somebody_writes_it(case: Case) -> None:
     ledger = filled(case)
     assert case.secrets is not None
-    keys, key = case.secrets.body_keys_by_id, case.secrets.verifier
+    keys, key = case.secrets.body_keys_by_id, KeyChain.unbroken(case.secrets.verifiers)
     reader = Reader.of_folder(ROOT, case.disk, keys, key)
     assert 608 == reader.size
     ledger.publish_now()  # the bundles that it began with become full; partial ones go
     assert [r.raw for r in ledger.reader().records(0, 608)] == [r.raw for r in reader.records(0, 608)]
+    other = Case(SimDisk(), ROOT, 5).create().verifiers
     with pytest.raises(Corruption, match="not a checkpoint"):
-        Reader.of_folder(ROOT, case.disk, keys, Case(SimDisk(), ROOT, 5).create().verifier)
+        Reader.of_folder(ROOT, case.disk, keys, KeyChain.unbroken(other))
     with pytest.raises(InvalidInput, match="no published log"):
         Reader.of_folder(Path("/nowhere"), case.disk, keys, key)
 
@@ -68,7 +70,7 @@ def test_without_the_body_key_headers_are_still_read(case: Case) -> None:
     filled(case)
     assert case.secrets is not None
     other = BodyKey(bytes(32))
-    reader = Reader.of_folder(ROOT, case.disk, {other.id: other}, case.secrets.verifier)
+    reader = Reader.of_folder(ROOT, case.disk, {other.id: other}, KeyChain.unbroken(case.secrets.verifiers))
     record = reader.record(20)
     assert Unreadable(case.secrets.body_keys[0].id) == record.body
     assert ({}, "access") == (record.content, record.header.kind)

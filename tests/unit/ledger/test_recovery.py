@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ledgercase import BOOT, FIRST_STATE, GENESIS_RECORDS, ORIGIN, Case, code, indexes
+from ledgercase import BOOT, FIRST_STATE, GENESIS_RECORDS, ORIGIN, AwaySigner, Case, code, indexes
 from simdisk import SimDisk
 
 from affidavit.errors import Corruption, InvalidInput, Unavailable
@@ -279,7 +279,7 @@ def test_a_checkpoint_by_another_key_is_refused(case: Case, disk: SimDisk) -> No
     ledger = case.recover()
     published = ledger.published
     stop(ledger)
-    note = sign_checkpoint(Checkpoint(ORIGIN, published.size, published.root), thief.signer)
+    note = sign_checkpoint(Checkpoint(ORIGIN, published.size, published.root), *thief.signers)
     disk.replace(LAYOUT.checkpoint, note)
     with pytest.raises(Corruption, match="not a checkpoint by this log's key"):
         case.recover()
@@ -324,11 +324,9 @@ def test_a_publication_that_a_crash_cut_short_is_finished(case: Case, disk: SimD
     drafts = tuple(case.access(session, context) for _ in range(400))
     ledger.append(Batch(case.stream(), BOOT, 0, drafts))
     # Stop just before the checkpoint: tiles are there that it does not speak of.
-    sign = ledger._publisher._signer.sign
-    ledger._publisher._signer.sign = lambda checkpoint: (_ for _ in ()).throw(Unavailable("x", "stop"))  # type: ignore
+    ledger._publisher.signer = AwaySigner(ledger.verifiers)
     with pytest.raises(Unavailable):
         ledger.publish_now()
-    ledger._publisher._signer.sign = sign  # type: ignore[method-assign]
     stop(ledger)
     assert checkpoint == disk.copy(LAYOUT.checkpoint)
     again = case.recover()

@@ -69,7 +69,7 @@ def rewritten(promised: Promised, name: str) -> None:
     tree.append_leaf_hashes(map(leaf_hash, entries))
     (log / "tile/entries/000.p/11").write_bytes(encode_entries(entries))
     (log / "tile/0/000.p/11").write_bytes(tree.tiles(0)[0].data)
-    note = sign_checkpoint(Checkpoint(promised.secrets.origin, 11, tree.root()), promised.secrets.signer)
+    note = sign_checkpoint(Checkpoint(promised.secrets.origin, 11, tree.root()), *promised.secrets.signers)
     (log / "checkpoint").write_bytes(note)
 
 
