@@ -381,6 +381,17 @@ def _kept_changed(case: Case) -> None:
     case.kept = (*case.kept[:-1], bytes(last))
 
 
+def _own_kept_changed(case: Case) -> None:
+    (case.folder / "checkpoints").mkdir()
+    note = bytearray(case.kept[1])
+    note[30] ^= 1
+    (case.folder / "checkpoints" / f"{200:020d}").write_bytes(note)
+
+
+def _snapshot_changed(case: Case) -> None:
+    (case.folder / "standing").write_bytes(b"affidavit standing 1\n" + bytes(64))
+
+
 def _others() -> list[Tampering]:
     rows = [
         _row("stray file", f"added as {path}", _add(path), Found(4, code, where=path))
@@ -413,6 +424,14 @@ def _others() -> list[Tampering]:
         _row(
             "secrets", "the body keys removed", lambda case: (case.folder / "secrets/body.keys").unlink(),
             why="it takes reading away, and no proof: without these keys the verdict says what could not be checked",
+        ),
+        _row(
+            "kept checkpoint in DIR/checkpoints", "changed", _own_kept_changed,
+            why="a verifier believes only copies that lie elsewhere (`--kept`); `fsck` names it",
+        ),
+        _row(
+            "standing snapshot", "changed, or put back to an older one", _snapshot_changed,
+            why="nothing rests on it: a start compares it with the signed root or folds anew; `fsck` names it",
         ),
         _row("any file", "a link put in its place", _link, Found(3, "archive.link", where=TILE)),
         _row(

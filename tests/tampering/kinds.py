@@ -16,6 +16,7 @@ from pathlib import Path
 from logmaker import BODY_KEY, LEDGER, SIGNER, Afternoon, Paper, Rec, afternoon, write_log
 
 from affidavit.archive.open import open_archive
+from affidavit.timeproof.token import Authority
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
 
@@ -30,6 +31,7 @@ class Need(Enum):
     BODY_KEYS = "the body keys"
     JOURNAL = "the journal"
     KEPT = "a checkpoint kept elsewhere"
+    AUTHORITY = "the certificate of a time-stamp authority"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Case:
     play: Afternoon
     records: list[Rec]
     kept: tuple[bytes, ...]
+    authority: bytes = b""
 
     def write(self, records: Sequence[Rec]) -> None:
         """Put another history in its place: every hash, root, signature, bundle and journal frame is right again."""
@@ -110,4 +113,6 @@ def judge(case: Case, given: frozenset[Need]) -> Verdict:
     if Need.JOURNAL not in given:
         archive = replace(archive, journal=None)
     keys = {BODY_KEY.id: BODY_KEY} if Need.BODY_KEYS in given else {}
-    return verify(archive, [SIGNER.verifier], keys, case.kept if Need.KEPT in given else ())
+    kept = case.kept if Need.KEPT in given else ()
+    trusted = Authority.of_pem(case.authority, "trusted") if case.authority and Need.AUTHORITY in given else None
+    return verify(archive, [SIGNER.verifier], keys, kept, authority=trusted)
