@@ -4,6 +4,7 @@
     GET <prefix>/tile/<L>/<N>[.p/<W>]    application/octet-stream; immutable
     GET <prefix>/tile/entries/<N>[.p/<W>]    the same, compressed as the client accepts it
     GET <prefix>/key/<size, 20 digits>   text/plain; a key rotation; immutable
+    GET <prefix>/key/sizes               text/plain; which rotations there are; cached for a second
 
 Only these spellings are served, so there is nothing to list and no way to another file. The log removes a partial tile
 once the full one is there; whoever fetched a checkpoint before that still gets the partial one, cut from the full one:
@@ -29,6 +30,7 @@ from starlette.types import Receive, Scope, Send
 from affidavit.archive.source import Source
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import BUNDLE_BYTES_MAX, NOTE_BYTES_MAX, PUBLIC_READERS_MAX, TILE_WIDTH
+from affidavit.tlog.rotation import SIZES_PATH
 from affidavit.tlog.tiles import HASH_BYTES, TileAddress, decode_entries, encode_entries, parse_path, tile_hashes
 
 if sys.version_info >= (3, 14):
@@ -40,6 +42,7 @@ _log = logging.getLogger(__name__)
 _ALLOW = "GET, HEAD, OPTIONS"
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _IMMUTABLE, _FRESH, _NEVER = "public, max-age=31536000, immutable", "public, max-age=1", "no-store"
+_CHANGING = frozenset({"checkpoint", SIZES_PATH})
 _KEY = re.compile(r"key/[0-9]{20}")
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 1
 #: What can be told of an encoding, best first: of equal wishes of the client the first is taken.
@@ -122,9 +125,9 @@ class PublicLog:
             path = raw_path[len(self._prefix) :].decode("ascii")
         except UnicodeDecodeError:
             return None
-        if path == "checkpoint" or _KEY.fullmatch(path):
+        if path in _CHANGING or _KEY.fullmatch(path):
             data = self._source.get(path, NOTE_BYTES_MAX)
-            return None if data is None else _Found(data, _TEXT, _FRESH if path == "checkpoint" else _IMMUTABLE)
+            return None if data is None else _Found(data, _TEXT, _FRESH if path in _CHANGING else _IMMUTABLE)
         try:
             address = parse_path(path)
         except InvalidInput:

@@ -40,6 +40,7 @@ def data(tmp_path: Path) -> Path:
         write(log, tile.path, tile.data)
     write(log, "checkpoint", sign_checkpoint(Checkpoint(SIGNER.name, 300, tree.root()), SIGNER))
     write(log, "key/00000000000000000300", b"a rotation note\n")
+    write(log, "key/sizes", b"00000000000000000300\n")
     write(tmp_path, "secrets/log.key", b"PRIVATE")
     write(tmp_path, "bodies/000", b"content")
     return tmp_path
@@ -65,6 +66,7 @@ def get(public: PublicLog, path: str, headers: dict[str, str] = PLAIN, method: s
         ("tile/1/000.p/1", "application/octet-stream", "public, max-age=31536000, immutable"),
         ("tile/entries/000", "application/octet-stream", "public, max-age=31536000, immutable"),
         ("tile/entries/001.p/44", "application/octet-stream", "public, max-age=31536000, immutable"),
+        ("key/sizes", "text/plain; charset=utf-8", "public, max-age=1"),
         ("key/00000000000000000300", "text/plain; charset=utf-8", "public, max-age=31536000, immutable"),
     ],
 )
