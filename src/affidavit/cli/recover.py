@@ -30,6 +30,11 @@ def recover(
     handle: Annotated[
         str | None, Parameter(show_default=False, help="The handle of the new log's first administrator.")
     ] = None,
+    administrator: Annotated[
+        str | None,
+        Parameter(show_default=False, help="Make this person an administrator again, by the log's key."),
+    ] = None,
+    reason: Annotated[str, Parameter(show_default=False, help="Why; for --administrator. It stands in the log.")] = "",
     common: Common = DEFAULTS,
 ) -> int:
     """Say what is there when a log does not start, and what is possible: go on, or begin a new log that names this one.
@@ -43,6 +48,8 @@ def recover(
 
     if (new is None) != (not origin):
         raise InvalidInput("cli.usage", "--new and --origin belong together.", "Give both for a new log.")
+    if administrator is not None:
+        return _restore(administrator, reason, common)
     with progress(shown=not common.json and sys.stderr.isatty()) as watch:
         situation = recovering.look(common.data, watch)
     if not common.json:
@@ -75,6 +82,20 @@ def recover(
     if done.set_aside:
         say(f"What was replaced lies in {done.set_aside}.")
     say(f"The log goes on with {done.size} records. Start it with `affidavit up`.", "allow")
+    return 0
+
+
+def _restore(handle: str, reason: str, common: Common) -> int:
+    from affidavit.compose import recovering  # noqa: PLC0415  heavy rooms only when needed
+
+    if not reason:
+        raise InvalidInput("cli.usage", "--administrator needs --reason.", "Say why; it stands in the log.")
+    index = recovering.restore_administrator(common.data, handle, reason)
+    if common.json:
+        print_json({"administrator": handle, "index": index})
+        return 0
+    say(f"{handle} is an administrator, proved by this machine's user. Record {index} says so.", "allow")
+    say("It was outside of policy: every verdict on this log names it.")
     return 0
 
 

@@ -20,13 +20,24 @@ from affidavit.compose.examine import fsck
 from affidavit.compose.site import Site
 from affidavit.durable import PRIVATE, clear_temporary, write_whole
 from affidavit.errors import Corruption, InvalidInput
+from affidavit.history.live import Live
+from affidavit.history.shared import SharedRecords
 from affidavit.ledger.fsck import Examination, Progress
 from affidavit.ledger.ledger import Ledger
-from affidavit.ledger.own import Host, loss_record
+from affidavit.ledger.own import Host, Own, loss_record
 from affidavit.ledger.repair import Repair, obstacles
+from affidavit.ledger.rotate import known_keys
+from affidavit.ledger.signer import FileSigner, Purpose, signed_note
 from affidavit.limits import SECRET_BYTES_MAX
+from affidavit.record.body import SALT_BYTES, salt_text
 from affidavit.record.moment import format_moment
+from affidavit.server.identity import host_name
+from affidavit.state.change import encode_ops
+from affidavit.state.changing import restoration_ops, strongest
 from affidavit.timekeeping.sources import clock_sources
+from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.notes import open_note
+from affidavit.tlog.restoration import restoration_text
 
 RESTORE, DAMAGE = "restore", "damage"
 
@@ -162,6 +173,41 @@ def go_on(root: Path, situation: Situation, *, newest_copy: bool) -> Done:
     return Done(tuple(repair.written), str(repair.folder) if repair.folder.exists() else "", ledger.size)
 
 
+def restore_administrator(root: Path, handle: str, reason: str) -> int:
+    """Make the identity with `handle` an administrator again, proved by this machine's user; the index of the change.
+
+    It is outside of policy, signed by the log's key for this one place in the log, and every verdict names it. Raises
+    `InvalidInput` where there is no such person, nothing is missing, or the user proves somebody else.
+    """
+    site = Site(root)
+    site.check_pending()
+    ledger = _open(site)
+    try:
+        live = Live.load(SharedRecords(ledger.reader()))
+        administrator, state = live.resolve(handle), live.snapshot()
+        uid, host = os.getuid(), host_name()
+        ops = restoration_ops(
+            state, administrator=administrator, host=host, uid=uid, salt=lambda: salt_text(os.urandom(SALT_BYTES))
+        )
+        if not ops:
+            raise InvalidInput("recover.administrator", f"{handle} is an administrator already.", "Nothing was done.")
+        index, after = ledger.size, state.preview(ops).root
+        text = restoration_text(site.config.origin, index, after)
+        signed = signed_note(FileSigner(site.secrets.signers), Purpose.RESTORATION, text)
+        content = {
+            "reason": reason,
+            "objects": encode_ops(ops),
+            "approvals": [],
+            "via": {"method": "recovery", "credential": f"uid-{host}-{uid}", "file_access": True},
+            "recovery": signed.decode(),
+        }
+        fields = {"actor": administrator, "action": strongest(ops), "decision": "allow", "decided": state.index}
+        ledger.write_own([Own("change", content, {**fields, "root": after})])
+    finally:
+        ledger.close("Administration was given back.")
+    return index
+
+
 def begin_anew(root: Path, target: Path, origin: str, handle: str | None, situation: Situation) -> Made:
     """A new log in `target`, whose first record names this one's newest checkpoint. The old one is left as it is.
 
@@ -183,12 +229,19 @@ def begin_anew(root: Path, target: Path, origin: str, handle: str | None, situat
         )
     previous = {
         "origin": signed.origin,
-        "key": site.secrets.verifier.to_text(),
+        "key": _key_of(site, situation.found.note).to_text(),
         "size": signed.size,
         "root": signed.root.hex(),
         "checkpoint": situation.found.note.decode(),
     }
     return create(target, origin, handle, "", previous=previous)
+
+
+def _key_of(site: Site, note: bytes) -> VerifierKey:
+    """The key, of all that the log has had, that signed `note`: after a rotation it may be the one before."""
+    keys = known_keys(site.disk, site.layout, site.secrets.verifiers)
+    verified = {line.key_id for line in open_note(note, keys).verified}
+    return next(key for key in keys if key.key_id in verified)
 
 
 def _repair(site: Site, situation: Situation) -> Repair:

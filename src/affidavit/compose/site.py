@@ -66,12 +66,7 @@ class Site:
         Raises `Corruption` where a place holds what this log does not continue, or where it is a copy, or half
         recovered, and `recover` has not spoken yet; `Unavailable` where a place does not answer and has to.
         """
-        if self.disk.exists(self.layout.pending):
-            raise Corruption(
-                "recover.pending",
-                f"{self.layout.pending} lies there: this is a copy that was brought back, or a recovery that stopped.",
-                "Run `affidavit recover`: it says what is there and what is possible.",
-            )
+        self.check_pending()
         unguarded = self.check_places()
         ledger = Ledger.open(
             self.root,
@@ -93,6 +88,15 @@ class Site:
             ledger.close(reason, self.places.close)
         finally:
             self.places.close()
+
+    def check_pending(self) -> None:
+        """Raise `Corruption` where this is a copy, or half recovered, and `recover` has not spoken yet."""
+        if self.disk.exists(self.layout.pending):
+            raise Corruption(
+                "recover.pending",
+                f"{self.layout.pending} lies there: this is a copy that was brought back, or a recovery that stopped.",
+                "Run `affidavit recover`: it says what is there and what is possible.",
+            )
 
     def check_places(self) -> tuple[str, ...]:
         """Ask each place whether this log continues what it holds; the names of those that did not answer.

@@ -19,6 +19,7 @@ from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import ED25519, SignatureLine, SignerKey, VerifierKey
 from affidavit.tlog.notes import join_note, open_note
 from affidavit.tlog.receipts import PROMISE_START
+from affidavit.tlog.restoration import RESTORATION_START
 from affidavit.tlog.rotation import ROTATION_START, check_log_keys
 
 
@@ -28,9 +29,14 @@ class Purpose(StrEnum):
     CHECKPOINT = "checkpoint"
     ROTATION = "rotation"
     RECEIPT = "receipt"
+    RESTORATION = "recovery"
 
 
-_STARTS = {Purpose.ROTATION: ROTATION_START, Purpose.RECEIPT: PROMISE_START}
+_STARTS = {
+    Purpose.ROTATION: ROTATION_START,
+    Purpose.RECEIPT: PROMISE_START,
+    Purpose.RESTORATION: RESTORATION_START,
+}
 #: A receipt promises what shows within seconds, and there is one a group commit: it bears the Ed25519 line alone.
 _ED25519_ALONE = frozenset({Purpose.RECEIPT})
 

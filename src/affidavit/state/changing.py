@@ -125,6 +125,67 @@ def check_genesis(state: State, ops: Sequence[Op], administrator: str) -> None:
         raise InvalidInput("state.genesis", f"The genesis does not make `{administrator}` an administrator.")
 
 
+def restoration_ops(
+    state: State, *, administrator: str, host: str, uid: int, salt: Callable[[], str]
+) -> tuple[Op, ...]:
+    """The puts that make an identity an administrator again, proved by the uid on `host`; none where it is one.
+
+    Raises `InvalidInput` where the uid proves somebody else.
+    """
+    credential = f"credential/uid-{host}-{uid}"
+    held = state.get(credential)
+    if held is not None and held.value.get("identity") != administrator:
+        raise InvalidInput(
+            "state.restoration",
+            f"The user {uid} on {host} proves another identity already.",
+            "Run it as a user of this machine who proves nobody yet.",
+        )
+    identity = state.get(f"identity/{administrator}")
+    if identity is None:
+        raise InvalidInput("state.restoration", f"There is no identity `{administrator}`.", "Name one that exists.")
+    wanted: dict[str, dict[str, Any]] = {
+        f"identity/{administrator}": {**identity.value, "status": "active"},
+        credential: {"identity": administrator, "type": "uid", "label": f"uid {uid} on {host}"},
+        "group/administrators": {"description": "May change identities, permissions and configuration"},
+        f"membership/{administrator}/administrators": {},
+        "policy/administrators": administrators(),
+    }
+    ops = []
+    for name, value in wanted.items():
+        now = state.get(name)
+        keeps = now is not None and (now.value == value or name.startswith(("credential/", "group/")))
+        if not keeps:
+            ops.append(Put(name, None if now is None else now.version, value, salt()))
+    return tuple(ops)
+
+
+def check_restoration(state: State, ops: Sequence[Op], administrator: str) -> None:
+    """Raise `InvalidInput` (code `state.restoration`) unless the change does nothing but make `administrator` an active
+    member of the group administrators, with a uid that proves them, and give that group its first policy back."""
+    check_ops(ops)
+    for op in ops:
+        fits = isinstance(op, Put) and (
+            op.name in ("group/administrators", f"membership/{administrator}/administrators")
+            or (op.name == f"identity/{administrator}" and _only_activates(state, op))
+            or (op.name.startswith("credential/uid-") and _proves(state, op, administrator))
+            or (op.name == "policy/administrators" and op.value == administrators())
+        )
+        if not fits:
+            raise InvalidInput("state.restoration", f"Giving administration back does not touch `{op.name}` so.")
+    after = state.preview(ops)
+    if not _is_active(after, administrator) or after.get(f"membership/{administrator}/administrators") is None:
+        raise InvalidInput("state.restoration", f"The change does not make `{administrator}` an administrator.")
+
+
+def _only_activates(state: State, op: Put) -> bool:
+    held = state.get(op.name)
+    return held is not None and op.value == {**held.value, "status": "active"}
+
+
+def _proves(state: State, op: Put, administrator: str) -> bool:
+    return state.get(op.name) is None and (op.value.get("type"), op.value.get("identity")) == ("uid", administrator)
+
+
 def genesis_ops(
     *, administrator: str, handle: str, name: str, mail: str, host: str, uid: int, salt: Callable[[], str]
 ) -> tuple[Op, ...]:

@@ -7,15 +7,19 @@ that the change applies. Names that a requester typed (`claimed`) count nowhere.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from affidavit import canonical
-from affidavit.errors import AffidavitError
+from affidavit.errors import AffidavitError, VerificationError
 from affidavit.record.moment import parse_moment
 from affidavit.state.change import Op
-from affidavit.state.changing import check_genesis, decide_change, strongest
+from affidavit.state.changing import check_genesis, check_restoration, decide_change, strongest
 from affidavit.state.fold import State
+from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.notes import open_note
+from affidavit.tlog.restoration import restoration_text
 from affidavit.verify.compare import difference
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
@@ -38,8 +42,10 @@ class _Approval:
 class Changes:
     """Takes `change`, `proposal` and `approval` lines in order, each before it is applied."""
 
-    def __init__(self, notes: Notebook) -> None:
+    def __init__(self, notes: Notebook, keys: Sequence[VerifierKey], origin: str) -> None:
         self._notes = notes
+        self._keys = [key for key in keys if key.name == origin]
+        self._origin = origin
         self._proposals: dict[int, _Proposal] = {}
         self._approvals: dict[int, _Approval] = {}
 
@@ -57,6 +63,9 @@ class Changes:
         if line.header.kind == "change" and isinstance(via, dict) and via.get("method") == "genesis":
             self._check_genesis(line, ops, state)
             return
+        if line.header.kind == "change" and isinstance(via, dict) and via.get("method") == "recovery":
+            self._check_restoration(line, ops, state)
+            return
         approvers = self._approvers(line) if line.header.kind == "change" else ()
         self._check_actor(line, via, state, approvers)
         self._decide(line, line.content, ops, state, approvers)
@@ -67,6 +76,23 @@ class Changes:
             check_genesis(state, ops, line.header.actor or "")
         except AffidavitError as error:
             self._fail(line, "change.genesis", f"Record {line.index}: {error}")
+
+    def _check_restoration(self, line: Line, ops: tuple[Op, ...], state: State) -> None:
+        """Outside of policy, by the log's own key: it may give one identity administration, and is always said."""
+        header, content = line.header, line.content or {}
+        try:
+            check_restoration(state, ops, header.actor or "")
+            opened = open_note(str(content.get("recovery")).encode(), self._keys)
+            if opened.text != restoration_text(self._origin, line.index, header.root or ""):
+                raise VerificationError("change.recovery", "What the log's key signed is another change.")
+        except AffidavitError as error:
+            self._fail(line, "change.recovery", f"Record {line.index} gives administration outside of policy: {error}")
+            return
+        if header.action != strongest(ops):
+            message = f"Record {line.index} says action {header.action!r}; its objects make it {strongest(ops)!r}."
+            self._fail(line, "change.action", message)
+        said = f"record {line.index} gave administration to {header.actor} by the log's key, outside of policy"
+        self._notes.remark(Duty.CHANGES, said)
 
     def _note_approval(self, line: Line) -> tuple[Op, ...] | None:
         header = line.header

@@ -11,6 +11,7 @@ import msgspec
 from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_STATES_MAX
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.state.fold import State
+from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.agreement import check_agreement
 from affidavit.verify.capture import Asked, check_capture, check_either, is_captured_as_asked, under_way
 from affidavit.verify.changes import Changes
@@ -31,10 +32,10 @@ _ADMINISTRATION = frozenset({"change", "proposal", "approval"})
 class Content:
     """Takes every line in order, when content was asked for."""
 
-    def __init__(self, notes: Notebook) -> None:
+    def __init__(self, notes: Notebook, keys: Sequence[VerifierKey], origin: str) -> None:
         self.notes = notes
         self.folding = Folding(notes)
-        self._changes = Changes(notes)
+        self._changes = Changes(notes, keys, origin)
         self.decisions = Decisions(notes)
         self._states: OrderedDict[int, State] = OrderedDict({0: self.folding.state.copy()})
         self._captured: dict[tuple[Any, ...], bool] = {}

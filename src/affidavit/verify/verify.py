@@ -24,7 +24,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
 14. The changes fold from genesis: each is based on the versions before it, and gives the root that its header says; a
     lapse deletes only what expired, a drift puts only what its system reports.
 15. Each change, proposal and approval, decided again, comes out the same; changes are allowed; actors are proved by a
-    credential of theirs, approvals by records of other identities over the same objects.
+    credential of theirs, approvals by records of other identities over the same objects. A change that the log's key
+    made outside of policy gives one identity administration and nothing else; it is said in the verdict.
 16. Each context is what the state at `decided` gives for its actor and system.
 17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
     every table that the record names, and its facts are those of the record.
@@ -157,7 +158,7 @@ class _Verification:
         self._references = References(notes)
         self._counters = Counters(notes)
         self._silences = Silences(notes)
-        self._content = Content(notes) if only == "all" else None
+        self._content = Content(notes, keys, checkpoint.origin) if only == "all" else None
         self._times = Times(checkpoint, self._kept.sizes, authority, notes) if only == "all" else None
         self._kept_notes = kept
 

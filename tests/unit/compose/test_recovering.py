@@ -11,7 +11,7 @@ from recovercase import ORIGIN, append, gaps, made
 
 from affidavit.archive.open import open_archive
 from affidavit.cli.main import run
-from affidavit.compose.recovering import begin_anew, go_on, look
+from affidavit.compose.recovering import begin_anew, go_on, look, restore_administrator
 from affidavit.compose.site import Site
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
 from affidavit.ledger.snapshot import read_snapshot, snapshot_key, write_snapshot
@@ -259,3 +259,27 @@ def test_a_snapshot_that_says_something_else_under_the_right_key(folder: Path) -
     snapshot.standing.state += 1
     write_snapshot(site.disk, site.layout, key, snapshot.checkpoint, snapshot.standing)
     assert ["standing.differs"] == [one.code for one in look(folder).found.faults]
+
+
+def test_administration_is_given_back_by_the_logs_key_and_every_verdict_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(folder)
+    with pytest.raises(InvalidInput, match="administrator already"):
+        restore_administrator(folder, "alice", "test")
+    change = folder.parent / "change.yaml"
+    change.write_text("identity/bob: {kind: human}\n")
+    assert 0 == run(["apply", str(change), "--reason", "a second person", "--yes", "--data", str(folder)])
+    capsys.readouterr()
+    assert 2 == run(["recover", "--data", str(folder), "--administrator", "bob", "--reason", "alice left"])
+    assert "proves another identity already" in capsys.readouterr().err
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("affidavit.compose.recovering.os.getuid", lambda: 54_321)
+        index = restore_administrator(folder, "bob", "alice left")
+    verdict = verify(open_archive(str(folder)), [site.secrets.verifier], site.secrets.body_keys_by_id)
+    changes = verdict.checks[14]
+    assert ("passed", ()) == (changes.status, changes.findings)
+    assert f"record {index} gave administration to" in changes.detail
+    assert not look(folder).needed
+    record = site.read_only().record(index)
+    assert ("change", "recovery") == (record.header.kind, record.content["via"]["method"])

@@ -9,6 +9,7 @@ from affidavit.ledger.signer import FileSigner, Purpose, check_purpose, signed_n
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import COSIGNATURE_ED25519, ML_DSA_44, SignatureLine, SignerKey
 from affidavit.tlog.notes import open_note
+from affidavit.tlog.restoration import restoration_text
 from affidavit.tlog.rotation import Rotation
 
 ORIGIN = "log.example/a"
@@ -20,10 +21,14 @@ TEXTS = {
     Purpose.CHECKPOINT: CHECKPOINT.format(),
     Purpose.ROTATION: Rotation(CHECKPOINT, (SignerKey(ORIGIN, b"\3" * 32).verifier,)).format(),
     Purpose.RECEIPT: f"affidavit receipt v1\n{ORIGIN}\n7\n",
+    Purpose.RESTORATION: restoration_text(ORIGIN, 7, "00" * 32),
 }
 
 
-@pytest.mark.parametrize(("purpose", "lines"), [(Purpose.CHECKPOINT, 2), (Purpose.ROTATION, 2), (Purpose.RECEIPT, 1)])
+@pytest.mark.parametrize(
+    ("purpose", "lines"),
+    [(Purpose.CHECKPOINT, 2), (Purpose.ROTATION, 2), (Purpose.RECEIPT, 1), (Purpose.RESTORATION, 2)],
+)
 def test_a_text_is_signed_for_its_purpose_alone(purpose: Purpose, lines: int) -> None:
     note = signed_note(SIGNER, purpose, TEXTS[purpose])
     assert lines == len(open_note(note, SIGNER.verifiers).verified)

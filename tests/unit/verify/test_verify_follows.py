@@ -24,11 +24,16 @@ from logmaker import (
 from tampering.files import BUNDLE, HIGHER, TILE
 from tampering.kinds import LONG, Need, judge, make_case
 from tampering.table import ROWS
+from tampering.thief import paper_at
 
 from affidavit.archive.open import open_archive
 from affidavit.record.header import Source
+from affidavit.state.change import encode_ops
+from affidavit.state.changing import restoration_ops
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.keys import SignerKey
+from affidavit.tlog.notes import sign_note
+from affidavit.tlog.restoration import restoration_text
 from affidavit.verify.verify import verify
 
 
@@ -183,3 +188,31 @@ def test_a_log_before_this_one_is_named_by_a_checkpoint_that_its_key_signed(tmp_
     ]
     for number, previous in enumerate(wrong):
         assert {("genesis.previous", 0)} == codes(tmp_path / str(number), with_previous(previous))
+
+
+def test_administration_is_given_back_only_by_the_logs_key_and_nothing_more(tmp_path: Path) -> None:
+    paper = Paper()
+    paper.records = list(afternoon(2).paper.records[:-1])
+    paper = paper_at(paper.records, len(paper.records))
+
+    def sealed(change: dict[str, object], key: SignerKey = SIGNER, shift: int = 0, more: bool = False) -> list[Rec]:
+        again = paper_at(paper.records, len(paper.records))
+        ops = list(restoration_ops(again.state, administrator=BOB, host="desk", uid=7, salt=again.salt_text))
+        if more:
+            ops.append(again.put("group/friends", {"description": ""}))
+        root = again.state.preview(ops).root
+        note = sign_note(restoration_text(ORIGIN, len(again.records) + shift, root), key)
+        via = {"method": "recovery", "credential": "uid-desk-7", "file_access": True}
+        content = {"reason": "alice left", "objects": encode_ops(ops), "approvals": [], "via": via}
+        content |= {"recovery": note.decode(), **change}
+        fields = {"actor": BOB, "action": "grant", "decision": "allow", "decided": again.state.index}
+        again.add("change", LEDGER, content, **fields)
+        return again.records
+
+    index = len(paper.records)
+    assert set() == codes(tmp_path / "right", sealed({}))
+    wrong = {("change.recovery", index)}
+    assert wrong == codes(tmp_path / "unsigned", sealed({"recovery": "by me"}))
+    assert wrong == codes(tmp_path / "other key", sealed({}, SignerKey(ORIGIN, bytes(32))))
+    assert wrong == codes(tmp_path / "other place", sealed({}, shift=1))
+    assert wrong == codes(tmp_path / "more than that", sealed({}, more=True))
