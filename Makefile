@@ -41,6 +41,7 @@ sim: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python bench/ledger.py
 	$(BIN)/python bench/gateway.py
+	$(BIN)/python bench/verify.py --sizes 100000
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from affidavit.archive.source import Source
 from affidavit.errors import Corruption, InvalidInput, Unavailable
@@ -30,12 +31,18 @@ _NAME = re.compile(r"([0-9]{20})\.segment")
 _START = b'"kind":"log.open"'  # quotes within a header's values are escaped: nothing else can hold this
 _SEGMENT_BYTES_MAX = SEGMENT_BYTES + FRAME_BYTES_MAX  # a segment may exceed its size by its last frame
 
-#: Where a record stands in the journal, its index, and what was stored.
-_Placed = tuple[str, int, Stored]
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A frame: where it stands, the index of its first record, and its records."""
+
+    place: str
+    first: int
+    records: tuple[Stored, ...]
 
 
 class JournalWalk:
-    """Gives the journal's records in the order of their indexes, to be compared with what is published."""
+    """Gives the journal's frames in the order of their records, to be compared with what is published."""
 
     def __init__(self, source: Source | None, origin: str, size: int, notes: Notebook) -> None:
         self.beyond_count: int | None = None if source is None else 0
@@ -47,8 +54,8 @@ class JournalWalk:
         self._origin = origin
         self._size = size
         self._notes = notes
-        self._records = iter(()) if source is None else self._walk(source)
-        self._ahead: _Placed | None = None
+        self._frames = iter(()) if source is None else self._walk(source)
+        self._frame: _Placed | None = None  # the one that was read last
         self._unreadable = False
         if source is None:
             notes.not_applicable(Duty.JOURNAL, "the archive has no journal")
@@ -57,16 +64,28 @@ class JournalWalk:
         """Compare the records from `first` on with published entries and slots; None is one that is not there."""
         if self._source is None:
             return
-        for at, (entry, slot) in enumerate(zip(entries, slots, strict=True)):
+        published = list(zip(entries, slots, strict=True))
+        at = 0
+        while at < len(published):
             index = first + at
-            placed = self._take(index)
-            if placed is None:
+            frame = self._frame_of(index)
+            if frame is None or frame.first > index:
                 if not self._unreadable and index >= self._pruned:
                     message = f"Record {index} is published, but the journal does not hold it."
                     self._notes.fail(Duty.JOURNAL, "journal.missing", "journal", message, index)
+                at += 1
                 continue
-            self._notes.looked(Duty.JOURNAL)
-            place, _, (header, kept) = placed
+            part = frame.records[index - frame.first : index - frame.first + len(published) - at]
+            if part != tuple(published[at : at + len(part)]):
+                self._compare_each(index, frame.place, part, published[at : at + len(part)])
+            self._notes.looked(Duty.JOURNAL, len(part))
+            at += len(part)
+
+    def _compare_each(
+        self, first: int, place: str, part: Sequence[Stored], published: Sequence[tuple[bytes | None, bytes | None]]
+    ) -> None:
+        for at, ((header, kept), (entry, slot)) in enumerate(zip(part, published, strict=True)):
+            index = first + at
             if entry is not None and header != entry:
                 message = f"Record {index} has another header here than in the log."
                 self._notes.fail(Duty.JOURNAL, "journal.differs", place, message, index)
@@ -76,25 +95,26 @@ class JournalWalk:
 
     def finish(self) -> None:
         """Read what lies beyond the published records: it must be whole; it is counted, not vouched for."""
-        while self._source is not None and (placed := self._take(None)) is not None:
-            _, index, (header, _) = placed
-            if index >= self._size:
-                self.beyond_count = (self.beyond_count or 0) + 1
+        if self._source is None:
+            return
+        while (frame := self._frame_of(self._size)) is not None:
+            beyond = frame.records[max(0, self._size - frame.first) :]
+            self.beyond_count = (self.beyond_count or 0) + len(beyond)
+            for at, (header, _) in enumerate(beyond):
                 if _START in header:
-                    self.starts.append(index)
+                    self.starts.append(frame.first + len(frame.records) - len(beyond) + at)
+            self._frame = None
         if self._pruned >= self._size > 0:
             self._notes.not_applicable(Duty.JOURNAL, "the journal holds nothing of what is published: it was pruned")
 
-    def _take(self, index: int | None) -> _Placed | None:
-        """The record at `index` (None: the next one); None where the journal does not hold it."""
+    def _frame_of(self, index: int) -> _Placed | None:
+        """The frame that holds the record at `index`, or the first that lies after it; None where there is none."""
         while True:
-            placed = self._ahead or next(self._records, None)
-            self._ahead = None
-            if placed is None or index is None or placed[1] == index:
-                return placed
-            if placed[1] > index:
-                self._ahead = placed
-                return None
+            if self._frame is None:
+                self._frame = next(self._frames, None)
+            if self._frame is None or self._frame.first + len(self._frame.records) > index:
+                return self._frame
+            self._frame = None
 
     def _walk(self, source: Source) -> Iterator[_Placed]:
         names = self._segments(source)
@@ -117,7 +137,8 @@ class JournalWalk:
             if first != self.end:
                 message = f"The segment begins at record {first}, the one before it ends at {self.end}."
                 self._notes.fail(Duty.JOURNAL, "journal.order", place, message, self.end)
-            yield from self._frames(data, place, last=number == len(names) - 1)
+            yield from self._whole_frames(data, place, last=number == len(names) - 1)
+            data = None  # before the next one is read: they are large
 
     def _begin(self, first: int) -> None:
         self._pruned = self.end = first
@@ -166,7 +187,7 @@ class JournalWalk:
             return None
         return data if data is not None else b""
 
-    def _frames(self, data: bytes, segment: str, last: bool) -> Iterator[_Placed]:
+    def _whole_frames(self, data: bytes, segment: str, last: bool) -> Iterator[_Placed]:
         offset: int | None = SEGMENT_HEADER_BYTES
         while offset is not None:
             start, offset = offset, None
@@ -178,8 +199,7 @@ class JournalWalk:
                 if frame.first != self.end:
                     message = f"The frame begins at record {frame.first}; record {self.end} is next."
                     self._notes.fail(Duty.JOURNAL, "journal.order", place, message, self.end)
-                for number, stored in enumerate(frame.records):
-                    yield place, frame.first + number, stored
+                yield _Placed(place, frame.first, frame.records)
                 self.end = frame.first + len(frame.records)
 
     def _damage(self, data: bytes, segment: str, damage: Damage, last: bool) -> int | None:
