@@ -68,10 +68,20 @@ def make_public_server(app: Any) -> LocalServer:
 
 def bind_public(host: str, port: int) -> socket.socket:
     """Listen on TCP. Raises `Unavailable` where the address is not ours or taken."""
+    listening: socket.socket | None = None
     try:
-        found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=PUBLIC_CONNECTIONS_MAX)
+        kind = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP, "flags": socket.AI_PASSIVE}
+        found: list[Any] = socket.getaddrinfo(host, port, **kind)
+        # Bound by hand, because the event loop switches Nagle's algorithm off only for sockets that say they are TCP,
+        # and `socket.create_server` leaves the protocol at 0: each answer would wait for an acknowledgement.
+        listening = socket.socket(found[0][0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(found[0][4][:2])
+        listening.listen(PUBLIC_CONNECTIONS_MAX)
+        return listening
     except OSError as error:
+        if listening is not None:
+            listening.close()
         raise Unavailable(
             "server.public",
             f"Nobody can be served on {host} port {port}: {error.strerror or error}.",
