@@ -163,6 +163,7 @@ TIMELINE_LIMIT_MAX = 10_000  # records in one answer; whoever wants more exports
 # Verify
 VERIFY_FINDINGS_MAX = 100  # kept for each duty; the rest is counted: a verdict must stay readable
 VERIFY_KEPT_MAX = 1_000  # checkpoints kept elsewhere in one verification
+VERIFY_BESIDE_MAX = 1_000  # checkpoints beside the log, the newest: six weeks of one an hour
 VERIFY_KEY_FILE_BYTES_MAX = 65_536  # a file of verifier keys or body keys
 VERIFY_DECIDERS_MAX = 256  # contexts prepared for deciding again that are held at once
 VERIFY_STATES_MAX = 1_024  # earlier states held for decisions made before they were recorded (guarantee `after`)

@@ -427,7 +427,7 @@ def _others() -> list[Tampering]:
         ),
         _row(
             "kept checkpoint in DIR/checkpoints", "changed", _own_kept_changed,
-            why="a verifier believes only copies that lie elsewhere (`--kept`); `fsck` names it",
+            Found(5, "note.signature", where="checkpoints/00000000000000000200"),
         ),
         _row(
             "standing snapshot", "changed, or put back to an older one", _snapshot_changed,

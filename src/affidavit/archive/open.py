@@ -23,6 +23,7 @@ class Archive:
     bodies: Source | None
     journal: Source | None
     secrets: Path | None
+    checkpoints: Source | None = None
 
 
 def open_archive(location: str) -> Archive:
@@ -68,4 +69,6 @@ def _data_folder(location: str, folder: Path) -> Archive:
 
     secrets = folder / "secrets"
     secrets_or_none = secrets if secrets.is_dir() else None
-    return Archive(location, Folder(folder / "log"), part("bodies"), part("journal"), secrets_or_none)
+    return Archive(
+        location, Folder(folder / "log"), part("bodies"), part("journal"), secrets_or_none, part("checkpoints")
+    )

@@ -208,7 +208,7 @@ def build_chain(
     for at, (rotation, _) in enumerate(rotations, 1):
         for key in rotation.keys:
             begun.setdefault(key, at)
-    start = min((begun.get(key, 0) for key in own), default=0)
+    start = min((begun.get(key, 0) for key in own), default=len(rotations) + 1)  # without a key nothing is believed
     ended = current = tuple(key for key in own if key not in begun) if not start else ()
     epochs: list[Epoch] = []
     after = 0

@@ -7,7 +7,6 @@ that the change applies. Names that a requester typed (`claimed`) count nowhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,11 @@ from affidavit.record.moment import parse_moment
 from affidavit.state.change import Op
 from affidavit.state.changing import check_genesis, check_restoration, decide_change, strongest
 from affidavit.state.fold import State
-from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.notes import open_note
 from affidavit.tlog.restoration import restoration_text
 from affidavit.verify.compare import difference
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.keys import Keys
 from affidavit.verify.line import Line
 
 
@@ -42,10 +41,9 @@ class _Approval:
 class Changes:
     """Takes `change`, `proposal` and `approval` lines in order, each before it is applied."""
 
-    def __init__(self, notes: Notebook, keys: Sequence[VerifierKey], origin: str) -> None:
+    def __init__(self, notes: Notebook, keys: Keys) -> None:
         self._notes = notes
-        self._keys = [key for key in keys if key.name == origin]
-        self._origin = origin
+        self._keys = keys
         self._proposals: dict[int, _Proposal] = {}
         self._approvals: dict[int, _Approval] = {}
 
@@ -82,8 +80,12 @@ class Changes:
         header, content = line.header, line.content or {}
         try:
             check_restoration(state, ops, header.actor or "")
-            opened = open_note(str(content.get("recovery")).encode(), self._keys)
-            if opened.text != restoration_text(self._origin, line.index, header.root or ""):
+            in_force = self._keys.chain.keys_at(line.index + 1)
+            if not in_force:
+                self._notes.skip(Duty.CHANGES, "a recovery was signed before the oldest key that was given")
+                return
+            opened = open_note(str(content.get("recovery")).encode(), in_force)
+            if opened.text != restoration_text(self._keys.chain.origin, line.index, header.root or ""):
                 raise VerificationError("change.recovery", "What the log's key signed is another change.")
         except AffidavitError as error:
             self._fail(line, "change.recovery", f"Record {line.index} gives administration outside of policy: {error}")

@@ -11,13 +11,13 @@ import msgspec
 from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_STATES_MAX
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.state.fold import State
-from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.agreement import check_agreement
 from affidavit.verify.capture import Asked, check_capture, check_either, is_captured_as_asked, under_way
 from affidavit.verify.changes import Changes
 from affidavit.verify.decisions import UNREAD_DECISION, Decisions
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.folding import Folding
+from affidavit.verify.keys import Keys
 from affidavit.verify.line import Line
 from affidavit.verify.quiet_content import weigh_content
 from affidavit.verify.run import Run, Settle
@@ -32,10 +32,10 @@ _ADMINISTRATION = frozenset({"change", "proposal", "approval"})
 class Content:
     """Takes every line in order, when content was asked for."""
 
-    def __init__(self, notes: Notebook, keys: Sequence[VerifierKey], origin: str) -> None:
+    def __init__(self, notes: Notebook, keys: Keys) -> None:
         self.notes = notes
         self.folding = Folding(notes)
-        self._changes = Changes(notes, keys, origin)
+        self._changes = Changes(notes, keys)
         self.decisions = Decisions(notes)
         self._states: OrderedDict[int, State] = OrderedDict({0: self.folding.state.copy()})
         self._captured: dict[tuple[Any, ...], bool] = {}

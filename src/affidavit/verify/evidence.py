@@ -28,6 +28,11 @@ class Evidence(Protocol):
         ...
 
     @property
+    def checkpoints(self) -> Source | None:
+        """Checkpoints that the log keeps of itself."""
+        ...
+
+    @property
     def journal(self) -> Source | None:
         """The journal's segments."""
         ...

@@ -32,9 +32,10 @@ _BODIES = "tile/entries/"
 class Files:
     """Made before the log is read: what lies beyond the checkpoint is judged only if it was there by then."""
 
-    def __init__(self, evidence: Evidence, size: int, notes: Notebook) -> None:
+    def __init__(self, evidence: Evidence, size: int, keys: frozenset[str], notes: Notebook) -> None:
         self._notes = notes
         self._size = size
+        self._known = keys | {"checkpoint"}  # files of the log that no tile address names
         self._parts: list[tuple[str, Source]] = [("log", evidence.log)]
         if evidence.bodies is not None:
             self._parts.append(("bodies", evidence.bodies))
@@ -49,7 +50,7 @@ class Files:
         the journal's last whole record, `starts` where it holds starts of the writer beyond the checkpoint."""
         prefixes = _Prefixes(self._notes)
         for part, path in self._listed():
-            if part == "log" and path == "checkpoint":
+            if part == "log" and path in self._known:
                 continue
             self._notes.looked(Duty.FILES)
             address = _address(part, path)

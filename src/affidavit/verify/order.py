@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 from affidavit.record.kinds import DECIDED_KINDS, STATE_KINDS
 from affidavit.verify.duties import Duty, Notebook
@@ -15,17 +16,18 @@ GENESIS_KINDS = ("log.open", "clock", "change")
 
 
 class Order:
-    """Takes every line in order. `state` is the state index after the lines taken so far. `keys` are the texts of the
-    keys that the verifier trusts.
+    """Takes every line in order. `state` is the state index after the lines taken so far.
+
+    `in_force` gives the texts of the keys in force when a record was written, none where the verifier does not know.
 
     After a hole (an entry that could not be read) the state index is known again only as far as headers say it.
     """
 
-    def __init__(self, origin: str, keys: Collection[str], notes: Notebook) -> None:
+    def __init__(self, origin: str, in_force: Callable[[int], Collection[str]], notes: Notebook) -> None:
         self.state = 0
         self.last_at = ""
         self._origin = origin
-        self._keys = keys
+        self._in_force = in_force
         self._notes = notes
         self._ids = SeenIds()
         self._state_known = True
@@ -108,11 +110,7 @@ class Order:
             wanted = "genesis" if index == 0 else "start"
             if content.get("reason") != wanted:
                 self._genesis(line, "genesis.open", f"Record {index} opens the log for another reason than {wanted}.")
-            if content.get("key") not in self._keys:
-                message = (
-                    f"Record {index} opens the log under the key {str(content.get('key'))[:100]!r}, not the given one."
-                )
-                self._genesis(line, "genesis.key", message)
+            self._check_key(line, content)
             if content.get("origin") != self._origin:
                 self._genesis(line, "genesis.origin", f"Record {index} opens the log {content.get('origin')!r}.")
         if index and header.kind == "log.open" and self._last_kind not in ("log.close", "log.gap", ""):
@@ -126,6 +124,20 @@ class Order:
             if (isinstance(via, dict) and via.get("method") == "genesis") != (index == len(GENESIS_KINDS) - 1):
                 message = f"Record {index}: the change that needs no policy is record 2, and no other."
                 self._genesis(line, "genesis.change", message)
+
+    def _check_key(self, line: Line, content: dict[str, Any]) -> None:
+        """The log says under which keys it was opened: those that sign, as far as they are known."""
+        known, index = self._in_force(line.index), line.index
+        said = [content[name] for name in ("key", "post_quantum") if name in content]
+        if not known:
+            self._notes.remark(
+                Duty.GENESIS, "under which key the log was opened before the oldest given key is not judged"
+            )
+        elif not set(known) <= set(map(str, said)):
+            message = (
+                f"Record {index} opens the log under the key {str(content.get('key'))[:100]!r}, not the given one."
+            )
+            self._genesis(line, "genesis.key", message)
 
     def _fail(self, line: Line, code: str, message: str) -> None:
         self._notes.fail(Duty.ORDER, code, line.where, message, line.index)

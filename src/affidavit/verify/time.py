@@ -25,8 +25,8 @@ from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.proofs import TileHashes, prove_consistency, verify_consistency
 from affidavit.tlog.tiles import HASH_BYTES, tile_path
-from affidavit.verify.checkpoints import PLACE, Signed
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.keys import PLACE, Signed
 from affidavit.verify.line import Line, entry_place
 from affidavit.verify.run import Run, Settle
 from affidavit.verify.verdict import Proven

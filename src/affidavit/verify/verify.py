@@ -6,7 +6,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
  2. Every entry is there, and their hashes lead to the checkpoint's root.
  3. Every hash tile is there and holds what the entries give.
  4. No other file lies there: nothing stray, nothing beyond the checkpoint; partials of earlier sizes are right.
- 5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it.
+ 5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it. Those that lie
+    beside it, in `DIR/checkpoints`, can only accuse it: that they agree is a remark.
  6. Each entry is one header in its one spelling, with fields that its kind may have and has what its kind needs.
  7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop. A log
     that names another as the one before it names a checkpoint that the other's key signed, and bears another name.
@@ -30,6 +31,9 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
 17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
     every table that the record names, and its facts are those of the record.
 18. What was captured is what the settings in the context ask.
+20. Each key of the log follows from the one before: its rotation note is signed by the keys that it ends and those that
+    it begins, names the log's root at its size, and is what the `log.key` record at that index holds. Each checkpoint
+    is judged under the keys in force at its size; all of them must have signed.
 21. Each time-stamp token is over a checkpoint of this log, of a trusted authority; tokens and witnesses' times do not
     contradict each other; clock records follow from one another, each step said; and no claim of the log's clock lies
     outside what is proven.
@@ -57,13 +61,14 @@ from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.bodies import BodyStore, Slot
-from affidavit.verify.checkpoints import KeptElsewhere, Signed, check_published, consistent, open_signed
+from affidavit.verify.checkpoints import KeptBeside, KeptElsewhere, check_published
 from affidavit.verify.content import Content
 from affidavit.verify.counters import Counters
 from affidavit.verify.duties import CONTENT_DUTIES, Duty, Notebook
 from affidavit.verify.evidence import Evidence
 from affidavit.verify.files import Files
 from affidavit.verify.journal import JournalWalk
+from affidavit.verify.keys import KeyRecords, Keys, Signed, read_keys
 from affidavit.verify.line import Line, body_place
 from affidavit.verify.mapper import InProcess, Mapper
 from affidavit.verify.order import Order
@@ -103,19 +108,19 @@ def verify(
     if len(kept) > VERIFY_KEPT_MAX:
         raise InvalidInput("verify.kept", f"More than {VERIFY_KEPT_MAX} kept checkpoints were given.", "Give fewer.")
     notes = Notebook()
-    signed = check_published(archive, keys, notes)
-    if signed is None:
+    believed = check_published(archive, keys, notes)
+    if believed is None:
         for duty in list(Duty)[1:]:
             notes.skip(duty, "there is no checkpoint to check against")
         return Verdict(notes.checks(), Scope(archive.location, only, not_checked=("everything but the checkpoint",)))
     return _Verification(
         archive=archive,
-        keys=keys,
+        keys=believed[0],
         body_keys=body_keys,
         kept=kept,
         authority=authority,
         only=only,
-        signed=signed,
+        signed=believed[1],
         notes=notes,
         mapper=mapper or InProcess(),
     ).run(progress or _no_progress)
@@ -137,7 +142,7 @@ class _Verification:
         self,
         *,
         archive: Evidence,
-        keys: Sequence[VerifierKey],
+        keys: Keys,
         body_keys: Mapping[bytes, BodyKey],
         kept: Sequence[bytes],
         authority: Authority | None,
@@ -150,17 +155,20 @@ class _Verification:
         self._archive, self._keys, self._only, self._signed, self._notes = archive, keys, only, signed, notes
         self._body_keys, self._mapper = body_keys, mapper
         self._kept = KeptElsewhere(kept, keys, checkpoint, notes)
-        self._files = Files(archive, checkpoint.size, notes)
-        self._tree = TreeWalk(archive.log, checkpoint, self._kept.sizes, notes)
+        self._beside = KeptBeside(archive.checkpoints, keys, checkpoint, notes)
+        self._key_records = KeyRecords(keys, checkpoint, notes)
+        self._files = Files(archive, checkpoint.size, keys.paths, notes)
+        wanted = sorted({*self._kept.sizes, *self._beside.sizes, *self._key_records.sizes})
+        self._tree = TreeWalk(archive.log, checkpoint, wanted, notes)
         self._bodies = BodyStore(archive.bodies, body_keys, only == "all", notes)
         self._journal = JournalWalk(archive.journal, checkpoint.origin, checkpoint.size, notes)
-        self._order = Order(checkpoint.origin, [key.to_text() for key in keys], notes)
+        self._order = Order(checkpoint.origin, keys.in_force, notes)
         self._references = References(notes)
         self._counters = Counters(notes)
         self._silences = Silences(notes)
-        self._content = Content(notes, keys, checkpoint.origin) if only == "all" else None
+        self._content = Content(notes, keys) if only == "all" else None
         self._times = Times(checkpoint, self._kept.sizes, authority, notes) if only == "all" else None
-        self._kept_notes = kept
+        self._holes = 0
 
     def run(self, progress: Progress) -> Verdict:
         """Read the log once, then judge what only its end shows."""
@@ -170,7 +178,10 @@ class _Verification:
             self._take_bundle(held, sifted)
             progress("records", held.bundle.first + len(held.bundle.entries), size)
         self._silences.finish()
-        kept = self._kept.compare(self._tree.finish())
+        roots = self._tree.finish()
+        kept = self._kept.compare(roots)
+        self._beside.compare(roots)
+        self._key_records.finish(roots, whole=not self._holes)
         self._bodies.finish()
         self._journal.finish()
         progress("files", size, size)
@@ -180,7 +191,7 @@ class _Verification:
             self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
         proven: tuple[Proven, ...] = ()
         if self._times is not None:
-            stamped = (self._signed, *consistent(self._kept_notes, self._keys, kept))
+            stamped = (self._signed, *self._kept.consistent(kept))
             proven = self._times.finish(stamped, self._archive.log)
         else:
             for duty in CONTENT_DUTIES:
@@ -250,12 +261,14 @@ class _Verification:
         self._counters.take(line)
         self._silences.take(line)
         self._references.take(line)
+        self._key_records.take(line)
         if self._content is not None:
             self._content.take(line)
         if self._times is not None:
             self._times.take(line)
 
     def _hole(self, index: int) -> None:
+        self._holes += 1
         self._order.hole(index)
         self._counters.hole(index)
         self._silences.hole()
@@ -270,7 +283,11 @@ class _Verification:
         ours: Checkpoint = self._signed.checkpoint
         try:
             note = self._archive.log.get("checkpoint", NOTE_BYTES_MAX)
-            now = None if note is None else open_signed(note, self._keys).checkpoint
+            now = (
+                None
+                if note is None
+                else read_keys(self._archive.log, ours.origin, self._keys.pinned).open(note).checkpoint
+            )
         except AffidavitError:
             return ours.size
         return ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)

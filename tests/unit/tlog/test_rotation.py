@@ -133,6 +133,15 @@ def test_without_rotations_all_given_keys_must_sign() -> None:
     assert 1 == len(chain(PQ, notes=[]).open(sign_checkpoint(checkpoint(5), OLD, PQ))[1])
 
 
+def test_without_a_key_of_this_log_nothing_is_believed() -> None:
+    """A stranger's key, or none, is no reason to believe what the notes themselves say."""
+    for pinned in ([], [WITNESS], [replace(OLD, name="log.example/b")]):
+        found, _ = build_chain(ORIGIN, [key.verifier for key in pinned], NOTES)
+        assert () == found.keys
+        with pytest.raises(VerificationError):
+            found.open(sign_checkpoint(checkpoint(21), NEWEST))
+
+
 def test_a_witness_alone_is_not_enough() -> None:
     found = chain(OLD)
     note = sign_note(checkpoint(5).format(), OLD, WITNESS, time_s=9)
