@@ -436,7 +436,9 @@ class Ledger:
         now_ns = self._host.clock.now_ns()
         own: list[Own] = []
         if standing.last_kind != "log.close":
-            detail = "The writer stopped without closing the log."
+            anew = standing.last_boot != self._host.boot
+            since = "the machine was started anew since" if anew else "the machine has run on since"
+            detail = f"The writer stopped without closing the log; {since}."
             own += gap_records(list(standing.streams), standing.last_at, now_ns, detail)
         elif standing.open_streams():
             detail = "The log was closed while sessions were open."

@@ -182,6 +182,11 @@ class Standing:
         else:
             self.apply(*note)
 
+    @property
+    def last_boot(self) -> str:
+        """The boot of the last clock record: of the machine's run in which the writer was last seen."""
+        return max(self.clocks, key=lambda boot: self.clocks[boot], default="")
+
     def open_streams(self) -> list[str]:
         """Streams with an open session, in the order of their last use."""
         return [name for name, stream in self.streams.items() if stream.sessions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -402,3 +403,15 @@ def test_clock_records_at_intervals_and_steps(case: Case) -> None:
     assert [] == clock_after(10**9, 0)
     answer = ledger.append(Batch(case.stream(), BOOT, 0, (case.opening(),)))
     assert first + 1 == records(ledger, indexes(answer)[0])[0].header.time.clock
+
+
+@pytest.mark.parametrize(
+    ("boot", "said"),
+    [(BOOT, "the machine has run on since"), ("c1" * 16, "the machine was started anew since")],
+)
+def test_a_gap_says_whether_the_machine_was_started_anew(case: Case, disk: SimDisk, boot: str, said: str) -> None:
+    stop(case.recover())
+    assert case.secrets is not None
+    ledger = Ledger.recover(case.root, disk, replace(case.host, boot=boot), case.secrets, ORIGIN)
+    gaps = [record for record in ledger.reader().records(0, ledger.size) if record.header.kind == "log.gap"]
+    assert [True] == [said in str(gap.content["detail"]) for gap in gaps]
