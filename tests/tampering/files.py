@@ -431,7 +431,7 @@ def _others() -> list[Tampering]:
         ),
         _row(
             "standing snapshot", "changed, or put back to an older one", _snapshot_changed,
-            why="nothing rests on it: a start compares it with the signed root or folds anew; `fsck` names it",
+            why="no verdict reads it; a start takes it only under the log's key and root; `fsck` folds anew and compares",
         ),
         _row("any file", "a link put in its place", _link, Found(3, "archive.link", where=TILE)),
         _row(

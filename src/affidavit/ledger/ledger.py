@@ -436,9 +436,8 @@ class Ledger:
         now_ns = self._host.clock.now_ns()
         own: list[Own] = []
         if standing.last_kind != "log.close":
-            anew = standing.last_boot != self._host.boot
-            since = "the machine was started anew since" if anew else "the machine has run on since"
-            detail = f"The writer stopped without closing the log; {since}."
+            since = "has run on" if standing.last_boot == self._host.boot else "was started anew"
+            detail = f"The writer stopped without closing the log; the machine {since} since."
             own += gap_records(list(standing.streams), standing.last_at, now_ns, detail)
         elif standing.open_streams():
             detail = "The log was closed while sessions were open."

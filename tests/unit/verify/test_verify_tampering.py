@@ -8,6 +8,7 @@ from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
+from tampering.files import FILE_ROWS
 from tampering.kinds import Case, Need, Tampering, judge, make_case
 from tampering.table import BEGIN, END, HONEST, ROWS, SEALED_ROWS, render
 
@@ -58,6 +59,23 @@ def test_a_row(row: Tampering, originals: dict[int, Case], tmp_path: Path) -> No
             ], (one, given, found)
         if Need.BODY_KEYS not in given:
             assert "not_checked" in {check.status for check in verdict.checks}
+
+
+PRUNABLE = [row for row in FILE_ROWS if row.part not in ("journal segment", "whole folder")]
+
+
+@pytest.mark.parametrize("row", PRUNABLE, ids=lambda row: row.name.replace(" ", "_"))
+def test_a_row_in_a_log_whose_journal_was_pruned(row: Tampering, originals: dict[int, Case], tmp_path: Path) -> None:
+    """The first segment is gone, as it is once what it holds is published: nothing is found less than before."""
+    case = copied(originals[row.size], tmp_path)
+    sorted((case.folder / "journal").iterdir())[0].unlink()
+    assert 0 == judge(case, frozenset(Need)).exit_status
+    row.alter(case)
+    for given in telling(row):
+        verdict = judge(case, given)
+        found = {(check.number, one.code) for check in verdict.checks for one in check.findings}
+        assert {(one.duty, one.code) for one in row.needs_met(given)} <= found
+        assert bool(row.needs_met(given)) == bool(found)
 
 
 def test_rows_have_names_of_their_own_and_say_why_where_only_a_kept_checkpoint_helps() -> None:
