@@ -26,7 +26,7 @@ _CLI_HEAD = """# Commands
 Made from the code; `AFFIDAVIT_REFERENCE=write` with the tests writes it anew.
 
 Exit status: 0 it holds or is done, 1 it does not hold or is not allowed, 2 wrong input, 3 something could not be
-reached or read; 141 when whoever reads the output stopped reading, as `head` does. An error is one line on standard
+reached or read; 4 `order` cannot tell; 141 when whoever reads the output stopped reading, as `head` does. An error is one line on standard
 error that says what to do. Tables and colour appear on a terminal only. While the server runs (`affidavit up`),
 commands speak to it over the local socket; else they open the log themselves, and what they record is marked as file access. `--data` or `AFFIDAVIT_DATA` names the data folder,
 `--token` or `AFFIDAVIT_TOKEN` acts as the owner of a personal token.

@@ -61,6 +61,11 @@ TIMESTAMP_INTERVAL_MIN_S = 60  # as often as the configuration may ask for; each
 TIMESTAMP_INTERVAL_MAX_S = 7 * 86_400  # as seldom; longer ones leave a week in which nothing is proven
 TIMESTAMP_TIMEOUT_S = 20.0  # one question and its whole answer
 TIMESTAMP_RETRY_S = 30.0  # after the first failure; each further one doubles it, up to the interval
+ANCHOR_SCAN_MAX = 1_024  # last records that a reader looks through for the newest anchor
+ANCHORS_WALKED_MAX = 64  # anchors read to find those around one record: a day of two authorities and more
+CLOCKLESS_MAX = 256  # records in a row without a clock that are passed over to find one
+CLOCK_NOTES_WALKED_MAX = 2_016  # clock records read to see that a clock was not set between two events: two weeks
+STAMPS_KEPT_MAX = 1_024  # verified tokens that one server remembers, 2 ms of work each
 TOKEN_SECOND_NS = 1_000_000_000  # a token's time is read to the second below; also what an unstated accuracy counts as
 TOKEN_ACCURACY_NS_MAX = 86_400_000_000_000  # an authority that is not sure of the day proves nothing
 

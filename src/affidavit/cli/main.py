@@ -31,6 +31,7 @@ COMMANDS = (
     ("timeline", "affidavit.cli.timeline", "timeline"),
     ("show", "affidavit.cli.show", "show"),
     ("explain", "affidavit.cli.explain", "explain"),
+    ("order", "affidavit.cli.order", "order"),
     ("session", "affidavit.cli.session", "session"),
     ("state", "affidavit.cli.state", "state"),
     ("verify", "affidavit.cli.verify", "verify"),

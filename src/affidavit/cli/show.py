@@ -22,6 +22,8 @@ def show(index: str, /, *, common: Common = DEFAULTS) -> int:
         print_json(view)
         return 0
     say(view["sentence"], "strong")
+    if view["recorded"]["words"]:
+        say(view["recorded"]["words"])
     say()
     say("header")
     say(json_text(view["header"]))

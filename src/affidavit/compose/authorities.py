@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-
-from affidavit.compose.site import Site
-from affidavit.errors import InvalidInput
-from affidavit.ledger.ledger import Ledger
-from affidavit.ledger.timestamping import AuthoritySite, Timestamping
+from affidavit.config import AuthorityConfig, Config
+from affidavit.durable import Disk
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.ledger.timestamping import AuthoritySite
 from affidavit.limits import AUTHORITY_FILE_BYTES_MAX
 from affidavit.timeproof.token import Authority
 
 
-def authority_sites(site: Site) -> tuple[AuthoritySite, ...]:
+def authority_sites(config: Config, disk: Disk) -> tuple[AuthoritySite, ...]:
     """Each configured authority. Raises `InvalidInput` where its certificates cannot be read."""
-    found = []
-    for item in site.config.authorities:
-        data = site.disk.read(item.certificates, AUTHORITY_FILE_BYTES_MAX)
-        if data is None:
-            raise InvalidInput(
-                "timestamp.certificates",
-                f"{item.certificates}, the certificates of the time-stamp authority {item.name}, is not there.",
-                "Save its root certificate there as PEM.",
-            )
-        authority = Authority.of_pem(data, str(item.certificates))
-        found.append(AuthoritySite(item.name, item.url, authority, item.interval_s))
-    return tuple(found)
+    return tuple(
+        AuthoritySite(
+            item.name,
+            item.url,
+            Authority.of_pem(_certificates(item, disk), str(item.certificates)),
+            item.interval_s,
+        )
+        for item in config.authorities
+    )
 
 
-def make_timestamping(site: Site, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> Timestamping:
-    """What asks the authorities and records their tokens, to be run in `loop`. Raises as `authority_sites`."""
-    return Timestamping(authority_sites(site), ledger, site.producer(ledger, loop), site.clock, os.urandom)
+def trusted(config: Config, disk: Disk) -> Authority | None:
+    """Whoever one of the configured certificates stands for; None where there are none, or one cannot be read: the log
+    can be read without them, and then no token counts."""
+    if not config.authorities:
+        return None
+    try:
+        data = b"\n".join(_certificates(item, disk) for item in config.authorities)
+        return Authority.of_pem(data, "the certificates of the time-stamp authorities")
+    except AffidavitError:
+        return None
+
+
+def _certificates(item: AuthorityConfig, disk: Disk) -> bytes:
+    data = disk.read(item.certificates, AUTHORITY_FILE_BYTES_MAX)
+    if data is None:
+        raise InvalidInput(
+            "timestamp.certificates",
+            f"{item.certificates}, the certificates of the time-stamp authority {item.name}, is not there.",
+            "Save its root certificate there as PEM.",
+        )
+    return data

@@ -21,7 +21,7 @@ from affidavit.capture.gateway.server import Gateway
 from affidavit.capture.heartbeats import Heartbeats
 from affidavit.capture.lapses import Lapses
 from affidavit.capture.producer import Producer
-from affidavit.compose.authorities import make_timestamping
+from affidavit.compose.authorities import authority_sites
 from affidavit.compose.gateways import make_gateway
 from affidavit.compose.public import make_public
 from affidavit.compose.site import Site
@@ -30,6 +30,7 @@ from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.sources import SOURCE_KINDS
 from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.timestamping import Timestamping
 from affidavit.server.app import make_app
 from affidavit.server.peer import bind_socket, make_server
 
@@ -69,10 +70,20 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     appender = site.producer(ledger, loop)
-    timestamping = make_timestamping(site, ledger, loop)
+    sites = authority_sites(site.config, site.disk)
+    timestamping = Timestamping(sites, ledger, site.producer(ledger, loop), site.clock, os.urandom)
     path = site.config.server.socket
     ending = threading.Event()
-    services = site.services(live, records, appender, ending, file_access=False, receipt=ledger.receipt)
+    services = site.services(
+        live,
+        records,
+        appender,
+        ending,
+        file_access=False,
+        receipt=ledger.receipt,
+        newest_anchor=lambda: ledger.anchor,
+        authorities=timestamping.status,
+    )
     server = make_server(make_app(services))
     public = make_public(site)
     listening = bind_socket(path)

@@ -55,7 +55,15 @@ class Served:
         async def serve() -> None:
             appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
             receipt = no_receipt if ledger is None else ledger.receipt
-            services = site.services(live, records, appender, self._ending, file_access=True, receipt=receipt)
+            services = site.services(
+                live,
+                records,
+                appender,
+                self._ending,
+                file_access=True,
+                receipt=receipt,
+                newest_anchor=lambda: None if ledger is None else ledger.anchor,
+            )
             self._server = make_server(make_app(services))
             self._ready.set()
             await self._server.serve(sockets=[listening])

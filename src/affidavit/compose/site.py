@@ -13,12 +13,14 @@ from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.clock import Clock, SystemClock, boot_id
+from affidavit.compose.authorities import trusted
 from affidavit.compose.places import make_places
 from affidavit.config import CONFIG_NAME, load_config
 from affidavit.durable import Disk, OsDisk
 from affidavit.errors import Corruption, InvalidInput, Unavailable
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
+from affidavit.evidence.timing import Timing
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
 from affidavit.ledger.keys import Secrets
@@ -27,6 +29,7 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.rotate import known_keys, own_chain
+from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
@@ -132,8 +135,10 @@ class Site:
         *,
         file_access: bool,
         receipt: Callable[[int], bytes],
+        newest_anchor: Callable[[], int | None] = lambda: None,
+        authorities: Callable[[], tuple[AuthorityStatus, ...]] | None = None,
     ) -> Services:
-        """What the API is given. Without `appender` it only reads."""
+        """What the API is given. Without `appender` it only reads; `authorities` tells how it goes with each."""
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
         store = TokenStore(self.layout.secrets / "scram")
@@ -151,11 +156,16 @@ class Site:
             writes=appender is not None,
             bounds=bounds,
             explainer=Explainer(records, live.name_of, bounds),
+            timing=Timing(records, self.config.origin, trusted(self.config, self.disk), newest_anchor),
+            authorities=authorities or self._authorities,
             places=self.places.report,
             status=self._status,
             stopping=ending.is_set,
             receipt=receipt,
         )
+
+    def _authorities(self) -> tuple[AuthorityStatus, ...]:
+        return tuple(AuthorityStatus(one.name, one.url, one.interval_s) for one in self.config.authorities)
 
     def _status(self) -> dict[str, Any]:
         published = read_checkpoint(self.disk, self.layout, self.keys())

@@ -10,10 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from affidavit import canonical
+from affidavit.errors import InvalidInput
 from affidavit.history.asof import Records
 from affidavit.record.body import Erased
 from affidavit.record.header import Header
+from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
+from affidavit.timeproof.claim import ClockNote
 
 
 def record_fields(record: Record) -> dict[str, Any]:
@@ -37,14 +40,17 @@ class Bounds:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._known: dict[int, int | None] = {}
+        self._known: dict[int, ClockNote | None] = {}
 
     def __call__(self, header: Header) -> int | None:
-        """The bound in nanoseconds; None where nothing bounds it."""
+        """The bound in nanoseconds, grown since the clock record; None where nothing bounds it."""
         clock = header.time.clock
         if clock is None:
             return None
         if clock not in self._known:
-            bound = self._records.record(clock).content.get("bound_ns")
-            self._known[clock] = int(bound) if isinstance(bound, str) and bound.isdigit() else None
-        return self._known[clock]
+            try:
+                self._known[clock] = ClockNote.of(self._records.record(clock).content)
+            except InvalidInput:
+                self._known[clock] = None
+        note = self._known[clock]
+        return None if note is None else note.bound_at(parse_moment(header.time.at))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.evidence.clocks import Found
 from affidavit.evidence.gaps import recent_gaps, silent_sources
-from affidavit.evidence.wording import bound_words, count_words, list_words
+from affidavit.evidence.wording import count_words, list_words
 from affidavit.history.asof import Records, changes_before
 from affidavit.ledger.places import PlacesReport, PlaceStatus
 from affidavit.state.fold import State
@@ -27,11 +29,11 @@ class Finding:
         return {"check": self.check, "holds": self.holds, "detail": self.detail, "fix": self.fix}
 
 
-def readiness(records: Records, state: State, places: PlacesReport) -> tuple[Finding, ...]:
-    """The checks on the log as it is now."""
+def readiness(records: Records, state: State, places: PlacesReport, time: Sequence[Found]) -> tuple[Finding, ...]:
+    """The checks on the log as it is now. `time` is what was found of clock and authorities (`clocks.py`)."""
     return (
         _settings(state),
-        _clock(records),
+        *(Finding(*found) for found in time),
         _places(places),
         _observing(state),
         _claimed(records, state),
@@ -55,20 +57,6 @@ def _settings(state: State) -> Finding:
         f"{count_words(len(lacking), 'identity', 'identities')} without settings of their own, "
         f"so captured at the fullest level: {list_words(sorted(lacking), most=8)}.",
         f"affidavit settings set {sorted(lacking)[0]} capture.statement=full --reason …",
-    )
-
-
-def _clock(records: Records) -> Finding:
-    clock = records.header(records.size - 1).time.clock if records.size else None
-    content = {} if clock is None else records.record(clock).content
-    bound = content.get("bound_ns")
-    if content.get("synchronized") and isinstance(bound, str):
-        return Finding("clock", True, f"The clock is synchronised, {bound_words(int(bound))} (record {clock}).")
-    return Finding(
-        "clock",
-        False,
-        "The clock is not synchronised: nothing bounds how wrong the times are.",
-        "Run a time service such as chrony or systemd-timesyncd on this machine.",
     )
 
 

@@ -30,6 +30,7 @@ ROUTES = (
     ("GET", "/v1/records", reading.records),
     ("GET", "/v1/records/{index}", reading.record),
     ("GET", "/v1/records/{index}/explain", reading.explain),
+    ("GET", "/v1/order", reading.order),
     ("GET", "/v1/sessions/{index}", reading.session),
     ("GET", "/v1/state", reading.state),
     ("GET", "/v1/ready", reading.ready),

@@ -10,13 +10,16 @@ from starlette.responses import Response
 
 import affidavit
 from affidavit.errors import InvalidInput
-from affidavit.evidence.readiness import readiness
-from affidavit.evidence.sentence import named
+from affidavit.evidence import clocks
+from affidavit.evidence.ordering import ordered, proven_view
+from affidavit.evidence.readiness import Finding, readiness
+from affidavit.evidence.sentence import named, sentence
 from affidavit.evidence.session import session_of
 from affidavit.history.asof import index_at_time, state_at
 from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX, STATE_OBJECTS_MAX
 from affidavit.record.moment import format_moment, parse_moment
+from affidavit.record.read import Record
 from affidavit.server.bodies import JsonResponse, path_index, query_limit, query_number
 from affidavit.server.identity import actor_of, check_may_read
 from affidavit.server.services import Services
@@ -67,14 +70,15 @@ async def records(request: Request) -> Response:
 async def record(request: Request) -> Response:
     """GET /v1/records/{index}: one record, with what it says in words.
 
-    The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`.
+    The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`, and `recorded`: between
+    which moments it was recorded, as far as time-stamps prove it, and whose they are.
     """
     services, index = reader_of(request), path_index(request)
     if index >= services.records.size:
         raise InvalidInput(
             "record.index", f"There is no record {index}: the log holds {services.records.size}.", "Count from 0."
         )
-    return JsonResponse(await run_in_threadpool(lambda: record_view(services.records.record(index), services)))
+    return JsonResponse(await run_in_threadpool(lambda: _whole_record(services, index)))
 
 
 async def explain(request: Request) -> Response:
@@ -86,6 +90,22 @@ async def explain(request: Request) -> Response:
     """
     services, index = reader_of(request), path_index(request)
     return JsonResponse(await run_in_threadpool(services.explainer.explain, index))
+
+
+async def order(request: Request) -> Response:
+    """GET /v1/order?a=&b=: which of two records tells of the earlier event.
+
+    The answer: `result` (`proven` `interval` `ambiguous`), `first` and `recorded_first` (`a` `b` `unknown`), `by`,
+    `disputed`, `sentence`, `because`, and for `a` and `b` what their clocks claim and what time-stamps prove.
+    """
+    services = reader_of(request)
+    size = services.records.size
+    a, b = (query_number(request, name, size) for name in ("a", "b"))
+
+    def say(record: Record) -> str:
+        return sentence(record, services.live.name_of, services.bounds(record.header))
+
+    return JsonResponse(await run_in_threadpool(ordered, services.records, services.timing, say, a, b))
 
 
 async def session(request: Request) -> Response:
@@ -107,11 +127,24 @@ async def state(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """GET /v1/ready: the checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
-    snapshot = services.live.snapshot()
-    findings = await run_in_threadpool(readiness, services.records, snapshot, await run_in_threadpool(services.places))
+    findings = await run_in_threadpool(_readiness, services)
     return JsonResponse(
         {"ready": all(item.holds for item in findings), "checks": [item.as_dict() for item in findings]}
     )
+
+
+def _whole_record(services: Services, index: int) -> dict[str, Any]:
+    recorded = proven_view(services.timing.proven(index))
+    return {**record_view(services.records.record(index), services), "recorded": recorded}
+
+
+def _readiness(services: Services) -> tuple[Finding, ...]:
+    now_ns = services.clock.now_ns()
+    time = (
+        clocks.clock(services.records, now_ns),
+        clocks.authorities(services.timing, services.authorities(), now_ns),
+    )
+    return readiness(services.records, services.live.snapshot(), services.places(), time)
 
 
 def _found(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:

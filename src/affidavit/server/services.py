@@ -11,9 +11,11 @@ from affidavit.capture.tokens import Tokens
 from affidavit.clock import Clock
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
+from affidavit.evidence.timing import Timing
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
 from affidavit.ledger.places import PlacesReport
+from affidavit.ledger.timestamping import AuthorityStatus
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Services:
     """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
     asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
     gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
-    written lately (`Ledger.receipt`). `stopping`: endless streams end now.
+    written lately (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with
+    each. `stopping`: endless streams end now.
     """
 
     origin: str
@@ -37,6 +40,8 @@ class Services:
     writes: bool
     bounds: Bounds
     explainer: Explainer
+    timing: Timing
+    authorities: Callable[[], tuple[AuthorityStatus, ...]]
     places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]
     stopping: Callable[[], bool]
