@@ -62,19 +62,22 @@ class Receipts:
         self._sign = sign
         self._records = records
         self._groups: deque[tuple[int, int, str]] = deque(maxlen=RECEIPT_GROUPS_KEPT)  # (first, count, accepted)
+        self._noting = threading.Lock()  # held for an instant: the writer's thread waits for it
         self._making = threading.Lock()
         self._made: OrderedDict[int, _Group] = OrderedDict()
 
     def note(self, first: int, count: int, accepted: str) -> None:
         """Records `first` to `first + count` are durable, accepted at one moment. Called for each group, in order."""
-        self._groups.append((first, count, accepted))
+        with self._noting:
+            self._groups.append((first, count, accepted))
 
     def receipt(self, index: int) -> bytes:
         """The receipt of the record at `index`, as a file's bytes.
 
         Raises `Unavailable` for a record that is not among the newest: it is published, which is more than a promise.
         """
-        groups = list(self._groups)
+        with self._noting:
+            groups = list(self._groups)
         at = bisect_right(groups, index, key=lambda group: group[0]) - 1
         if at < 0 or index >= groups[at][0] + groups[at][1]:
             raise Unavailable(

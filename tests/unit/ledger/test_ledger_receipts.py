@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from affidavit.record.draft import Answer
 from affidavit.record.moment import parse_moment
 from affidavit.tlog.hashing import leaf_hash
 from affidavit.tlog.receipts import Receipt
+from affidavit.verify.receipt import check_receipt
 
 
 @pytest.fixture
@@ -107,3 +109,39 @@ def test_a_ledger_that_has_stopped_promises_nothing(case: Case) -> None:
     ledger._fail(Unavailable("disk.sync", "The disk is gone."))
     with pytest.raises(Unavailable, match="stopped"):
         ledger.receipt(answers[0].receipts[0].index)
+
+
+class Published:
+    """The public part of a log on a simulated disk, as a source."""
+
+    name = "the disk"
+
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+
+    def get(self, path: str, limit: int) -> bytes | None:
+        return self._disk.read(Path("/data/log") / path, limit)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_promise_is_kept_across_a_power_cut(seed: int) -> None:
+    """Records with receipts are durable: whatever the disk loses, they stand where they were promised."""
+    chance = random.Random(seed)
+    case = Case(SimDisk(seed), Path("/data"), seed)
+    secrets, receipts = case.create(), list[bytes]()
+    for _ in range(3):
+        ledger = case.recover()
+        for _ in range(chance.randrange(1, 6)):
+            answers = submit(case, ledger, chance.randrange(1, 40))
+            ledger.step()
+            receipts += [ledger.receipt(one.index) for one in answers[0].receipts if chance.random() < 0.3]
+            if chance.random() < 0.3:
+                ledger.publish_now()
+        if chance.random() < 0.5:
+            submit(case, ledger, 5)  # in flight when the power goes
+        case.disk.crash()
+    ledger = case.recover()
+    ledger.publish_now()
+    assert receipts
+    found = [check_receipt(one, [secrets.verifier], Published(case.disk), 2**62).result for one in receipts]
+    assert {"kept"} == set(found)
