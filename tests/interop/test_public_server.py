@@ -95,8 +95,15 @@ def test_who_keeps_a_connection_without_asking_again_is_cut_off(tmp_path: Path, 
 
     async def run() -> None:
         async with serving(tmp_path) as port:
-            said = await talk(port, b"GET /checkpoint HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+            whole = b"GET /checkpoint HTTP/1.1\r\nHost: a\r\n\r\n"
+            assert (await talk(port, whole)).startswith(b"HTTP/1.1 200 OK\r\n")
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(whole)
+            assert (await reader.readuntil(b"a note\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+            writer.write(whole[:20])  # half of another request, and nothing more
+            with contextlib.suppress(ConnectionResetError):
+                assert b"" == await asyncio.wait_for(reader.read(), 10)
+            writer.close()
 
     asyncio.run(run())
 

@@ -95,7 +95,7 @@ class Receipt:
             raise _malformed(f"it is longer than {RECEIPT_BYTES_MAX} bytes")
         head, blank, note = data.partition(b"\n\n")
         try:
-            start, said, *hashes = f"{head.decode()}\n".removesuffix("\n").split("\n")
+            start, said, *hashes = head.decode().split("\n")
         except (UnicodeDecodeError, ValueError):
             raise _malformed("it does not begin with a leaf") from None
         path = [from_base64(line) for line in hashes]

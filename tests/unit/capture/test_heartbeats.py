@@ -188,6 +188,22 @@ def test_a_new_declaration_is_a_new_expectation(desk: Office) -> None:
     assert 2 == len(watched.found("log.gap"))
 
 
+def test_after_a_restart_only_the_present_declaration_counts(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        desk.apply({**COLLECTOR, "source/old": {"kind": "collector", "heartbeat_s": 600_000}})
+        root, watched = desk.root, Watched(desk)
+        watched.step()
+        watched.step(91)
+        declared = desk.apply({"source/lab": {"kind": "collector", "heartbeat_s": 61}})["change"]
+    with opened(root) as desk:
+        watched = Watched(desk)
+        watched.step()
+        watched.step(92)
+        assert [60, 61] == [one["heartbeat_s"] for one in watched.found("log.gap")]
+        assert declared == watched.found("log.gap")[1]["declared"]
+    assert judged(root).holds
+
+
 def test_a_heartbeat_that_overtakes_the_gap_ends_it(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.apply(COLLECTOR)
     watched = Watched(desk)
@@ -223,11 +239,13 @@ def test_ready_names_the_silent_and_the_gaps(desk: Office) -> None:
         return checks[name]
 
     assert (True, "No source declares a heartbeat, so none can be missed.") == check("sources")
-    desk.apply(COLLECTOR)
+    old = {"source/old": {"kind": "collector", "heartbeat_s": 600_000}}
+    desk.apply(COLLECTOR | old)
     watched = Watched(desk)
-    assert (False, "Not heard of yet: lab.") == check("sources")
+    assert (False, "Not heard of yet: lab and old.") == check("sources")
     watched.beat()
-    assert (True, "1 source declared, none silent.") == check("sources")
+    watched.beat("old")
+    assert (True, "2 sources declared, none silent.") == check("sources")
     watched.step()
     watched.step(91)
     holds, said = check("sources")
@@ -236,6 +254,10 @@ def test_ready_names_the_silent_and_the_gaps(desk: Office) -> None:
     watched.beat()
     watched.step()
     assert check("sources")[0] is True
+    watched.step(91)
+    assert check("sources")[0] is False
+    desk.apply({"source/lab": {"kind": "collector", "heartbeat_s": 61}})  # a new declaration, a new expectation
+    assert (False, "Not heard of yet: lab.") == check("sources")
 
 
 def test_a_hole_in_a_counter_is_seen_from_end_to_end(tmp_path: Path) -> None:
