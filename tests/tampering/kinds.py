@@ -7,8 +7,8 @@ not be found. So a row promises neither less nor more than what holds.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,9 @@ from pathlib import Path
 from logmaker import BODY_KEY, LEDGER, SIGNER, Afternoon, Paper, Rec, afternoon, write_log
 
 from affidavit.archive.open import open_archive
+from affidavit.record.body import BodyKey
 from affidavit.timeproof.token import Authority
+from affidavit.tlog.keys import VerifierKey
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
 
@@ -54,6 +56,8 @@ class Case:
     records: list[Rec]
     kept: tuple[bytes, ...]
     authority: bytes = b""
+    key: VerifierKey = SIGNER.verifier
+    body_keys: Mapping[bytes, BodyKey] = field(default_factory=lambda: {BODY_KEY.id: BODY_KEY})
 
     def write(self, records: Sequence[Rec]) -> None:
         """Put another history in its place: every hash, root, signature, bundle and journal frame is right again."""
@@ -112,7 +116,7 @@ def judge(case: Case, given: frozenset[Need]) -> Verdict:
     archive = open_archive(str(case.folder))
     if Need.JOURNAL not in given:
         archive = replace(archive, journal=None)
-    keys = {BODY_KEY.id: BODY_KEY} if Need.BODY_KEYS in given else {}
+    keys = case.body_keys if Need.BODY_KEYS in given else {}
     kept = case.kept if Need.KEPT in given else ()
     trusted = Authority.of_pem(case.authority, "trusted") if case.authority and Need.AUTHORITY in given else None
-    return verify(archive, [SIGNER.verifier], keys, kept, authority=trusted)
+    return verify(archive, [case.key], keys, kept, authority=trusted)

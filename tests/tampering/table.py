@@ -5,12 +5,16 @@ from __future__ import annotations
 from tampering.anchors import ANCHOR_ROWS
 from tampering.files import FILE_ROWS
 from tampering.kinds import LONG, Found, Tampering
+from tampering.rotations import ROTATION_ROWS
 from tampering.thief import THIEF_ROWS
 
 #: The control: nothing is altered, and nothing must be found.
 HONEST = Tampering("nothing", "nothing altered", lambda case: None, (), "there is nothing to find", LONG)
 SEALED_ROWS = [*THIEF_ROWS, *ANCHOR_ROWS]
-ROWS = [*FILE_ROWS, *SEALED_ROWS]
+ROTATION_TITLE = (
+    "**By somebody with root and one of the keys of a log whose key was rotated; the auditor knows the first**"
+)
+ROWS = [*FILE_ROWS, *SEALED_ROWS, *ROTATION_ROWS]
 BEGIN, END = "<!-- tampering: made from tests/tampering -->", "<!-- /tampering -->"
 
 
@@ -20,6 +24,7 @@ def render() -> str:
     for title, rows in (
         ("**By somebody with root, without signing anew**", FILE_ROWS),
         ("**By somebody with every key, who seals everything anew**", SEALED_ROWS),
+        (ROTATION_TITLE, ROTATION_ROWS),
     ):
         parts += [title, "", "| part | alteration | found by | needs, beside the public key |", "|---|---|---|---|"]
         parts += [_line(row) for row in rows] + [""]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from recovercase import ORIGIN, append, gaps, made
+from tampering.rotations import rotated
 
 from affidavit.archive.open import open_archive
 from affidavit.cli.main import run
+from affidavit.compose.backup import backup
 from affidavit.compose.recovering import begin_anew, go_on, look, restore_administrator
 from affidavit.compose.site import Site
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
@@ -283,3 +285,23 @@ def test_administration_is_given_back_by_the_logs_key_and_every_verdict_says_so(
     assert not look(folder).needed
     record = site.read_only().record(index)
     assert ("change", "recovery") == (record.header.kind, record.content["via"]["method"])
+
+
+def test_a_log_whose_key_was_rotated_is_examined_copied_and_recovered(tmp_path: Path) -> None:
+    world = rotated()
+    folder = Path(shutil.copytree(world.root, tmp_path / "data"))
+    assert [] == look(folder).found.faults
+    copied = backup(folder, tmp_path / "copy", None, secrets=True)
+    assert (copied.size, []) == (look(tmp_path / "copy").found.size, look(tmp_path / "copy").found.faults)
+    shutil.copy(folder / "log/checkpoint", folder / "checkpoints" / f"{copied.size:020d}")
+    (folder / "log/checkpoint").unlink()
+    flip(segment(folder), 5_000)
+    go_on(folder, look(folder), newest_copy=False)
+    holds(folder)
+    # The newest checkpoint known may be one of the key before: the new log names that key then.
+    for path in (*(folder / "checkpoints").iterdir(), folder / "log/checkpoint"):
+        path.unlink()
+    (folder / "log/checkpoint").write_bytes(world.kept[0])
+    begin_anew(folder, tmp_path / "new", "log.example/clinic-2", "alice", look(folder))
+    opening = Site(tmp_path / "new").read_only().record(0).content
+    assert opening["previous"]["key"] == world.old.verifier.to_text()
