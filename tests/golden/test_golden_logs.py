@@ -24,5 +24,5 @@ def test_it_still_verifies(folder: Path) -> None:
     body_key = BodyKey(bytes.fromhex((folder / "body.keys").read_text().strip()))
     verdict = verify(open_archive(str(folder)), [key], {body_key.id: body_key}, [(folder / "kept").read_bytes()])
     assert [] == [finding for check in verdict.checks for finding in check.findings]
-    assert {"passed"} == {check.status for check in verdict.checks if check.number != 20}
+    assert {"passed"} == {check.status for check in verdict.checks if check.number not in (19, 20)}
     assert 0 == verdict.exit_status

@@ -15,10 +15,11 @@ from affidavit.cli.output import print_error, print_json, print_table, say
 from affidavit.cli.sifting import sifting
 from affidavit.cli.watching import progress
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
-from affidavit.limits import AUTHORITY_FILE_BYTES_MAX, NOTE_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
+from affidavit.limits import AUTHORITY_FILE_BYTES_MAX, NOTE_BYTES_MAX, POLICY_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey
 from affidavit.timeproof.token import Authority
 from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.policy import Policy
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify as judge
 from affidavit.verify.wording import COLUMNS, conclusion, findings, rows, sentences
@@ -34,6 +35,7 @@ def verify(
     body_keys: Path | None = None,
     kept: Annotated[list[Path] | None, Parameter(negative="")] = None,
     authority: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    policy: Path | None = None,
     only: Literal["structure"] | None = None,
     processes: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -55,6 +57,8 @@ def verify(
         A checkpoint kept elsewhere; may be given several times.
     authority
         PEM file of the certificates of a time-stamp authority that you trust; may be given several times.
+    policy
+        C2SP policy file: which witnesses there are, and how many of them must have cosigned.
     only
         structure: leave out what takes the bodies.
     processes
@@ -69,6 +73,7 @@ def verify(
         opened = _body_keys(body_keys, archive) if only is None else {}
         checkpoints = [read_file(path, NOTE_BYTES_MAX) for path in kept or []]
         trusted = _authority(authority or [])
+        wanted = None if policy is None else Policy.parse(read_file(policy, POLICY_BYTES_MAX))
         with progress(shown=not json and sys.stderr.isatty()) as watch, sifting(processes) as mapper:
             verdict = judge(
                 archive,
@@ -76,6 +81,7 @@ def verify(
                 opened,
                 checkpoints,
                 authority=trusted,
+                policy=wanted,
                 only=only or "all",
                 progress=watch,
                 mapper=mapper,

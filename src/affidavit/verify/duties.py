@@ -34,6 +34,7 @@ class Duty(IntEnum):
     CONTEXTS = 16
     DECISIONS = 17
     CAPTURE = 18
+    WITNESSES = 19
     KEYS = 20
     TIME = 21
 
@@ -57,6 +58,7 @@ NAMES: dict[Duty, str] = {
     Duty.CONTEXTS: "contexts follow from the state",
     Duty.DECISIONS: "decisions, made again, come out the same",
     Duty.CAPTURE: "what was captured is what the settings ask",
+    Duty.WITNESSES: "as many witnesses cosigned as the policy asks",
     Duty.KEYS: "each key of the log follows from the one before",
     Duty.TIME: "what proves the time holds, and the log's clocks do not contradict it",
 }

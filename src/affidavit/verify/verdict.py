@@ -61,6 +61,24 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosignature:
+    """A witness that cosigned: the policy's name for it, its key's name, and when, by its own word (Unix seconds)."""
+
+    witness: str
+    key_name: str
+    time_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """What the policy gave: the size up to which enough have cosigned (None: nowhere), who did, and the count."""
+
+    size: int | None
+    cosigned: tuple[Cosignature, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """Somebody outside proves that the first `size` records were recorded not after the moment `not_after`.
 
@@ -98,6 +116,7 @@ class Scope:
     signed_by: tuple[Signature, ...] = ()
     kept: tuple[Kept, ...] = ()
     proven: tuple[Proven, ...] = ()
+    witnessed: Witnessed | None = None
     bodies: Bodies = Bodies()
     journal_beyond: int | None = None
     journal_torn: str | None = None

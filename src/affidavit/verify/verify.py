@@ -31,6 +31,8 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
 17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
     every table that the record names, and its facts are those of the record.
 18. What was captured is what the settings in the context ask.
+19. Where a policy is given: as many witnesses cosigned the checkpoint as it asks, each verified under the key that it
+    names; or how much of the log an earlier one covers. What the log kept as cosigned is the log's own beginning.
 20. Each key of the log follows from the one before: its rotation note is signed by the keys that it ends and those that
     it begins, names the log's root at its size, and is what the `log.key` record at that index holds. Each checkpoint
     is judged under the keys in force at its size; all of them must have signed.
@@ -60,6 +62,7 @@ from affidavit.record.header import decode_header
 from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.policy import Policy
 from affidavit.verify.bodies import BodyStore, Slot
 from affidavit.verify.checkpoints import KeptBeside, KeptElsewhere, check_published
 from affidavit.verify.content import Content
@@ -78,7 +81,8 @@ from affidavit.verify.sift import Sifted, Task
 from affidavit.verify.silence import Silences
 from affidavit.verify.time import Times
 from affidavit.verify.tree import Bundle, TreeWalk
-from affidavit.verify.verdict import Kept, Proven, Scope, Verdict
+from affidavit.verify.verdict import Kept, Proven, Scope, Verdict, Witnessed
+from affidavit.verify.witnesses import Witnesses
 
 Only = Literal["all", "structure"]
 Progress = Callable[[str, int, int], None]
@@ -91,22 +95,26 @@ def verify(
     kept: Sequence[bytes] = (),
     *,
     authority: Authority | None = None,
+    policy: Policy | None = None,
     only: Only = "all",
     progress: Progress | None = None,
     mapper: Mapper | None = None,
 ) -> Verdict:
-    """The verdict on `archive`, trusting `keys` alone.
+    """The verdict on `archive`, trusting `keys` and those of the policy's witnesses alone.
 
     `body_keys` by key id open bodies; `kept` are checkpoint notes kept elsewhere; `authority` is who is trusted to say
-    what time it was; `progress` is called with what is done, how many records of it and how many there are.
-    `only="structure"` asks for duties 1 to 12. `mapper` sifts bundles elsewhere than here and now; it makes no
-    difference to the verdict.
-    Raises `InvalidInput` without a key or with too many checkpoints, `Unavailable` where the log cannot be read now.
+    what time it was; `policy` says how many witnesses must have cosigned; `progress` is called with what is done, how
+    many records of it and how many there are. `only="structure"` asks for duties 1 to 12, 19 and 20. `mapper` sifts
+    bundles elsewhere than here and now; it makes no difference to the verdict.
+    Raises `InvalidInput` without a key, with too many checkpoints or a policy of other logs, `Unavailable` where the
+    log cannot be read now.
     """
     if not keys:
         raise InvalidInput("verify.key", "No verifier key was given.", "Give the log's public key with --key.")
     if len(kept) > VERIFY_KEPT_MAX:
         raise InvalidInput("verify.kept", f"More than {VERIFY_KEPT_MAX} kept checkpoints were given.", "Give fewer.")
+    if policy is not None:
+        keys = [*keys, *(one.key for one in policy.witnesses if one.key not in keys)]
     notes = Notebook()
     believed = check_published(archive, keys, notes)
     if believed is None:
@@ -119,6 +127,7 @@ def verify(
         body_keys=body_keys,
         kept=kept,
         authority=authority,
+        policy=policy,
         only=only,
         signed=believed[1],
         notes=notes,
@@ -146,6 +155,7 @@ class _Verification:
         body_keys: Mapping[bytes, BodyKey],
         kept: Sequence[bytes],
         authority: Authority | None,
+        policy: Policy | None,
         only: Only,
         signed: Signed,
         notes: Notebook,
@@ -156,10 +166,11 @@ class _Verification:
         self._body_keys, self._mapper = body_keys, mapper
         self._kept = KeptElsewhere(kept, keys, checkpoint, notes)
         self._beside = KeptBeside(archive.checkpoints, keys, checkpoint, notes)
+        self._witnesses = Witnesses(policy, archive.checkpoints, keys, signed, notes)
         self._key_records = KeyRecords(keys, checkpoint, notes)
         self._files = Files(archive, checkpoint.size, keys.paths, notes)
-        wanted = sorted({*self._kept.sizes, *self._beside.sizes, *self._key_records.sizes})
-        self._tree = TreeWalk(archive.log, checkpoint, wanted, notes)
+        parts = (self._kept, self._beside, self._witnesses, self._key_records)
+        self._tree = TreeWalk(archive.log, checkpoint, sorted({size for part in parts for size in part.sizes}), notes)
         self._bodies = BodyStore(archive.bodies, body_keys, only == "all", notes)
         self._journal = JournalWalk(archive.journal, checkpoint.origin, checkpoint.size, notes)
         self._order = Order(checkpoint.origin, keys.in_force, notes)
@@ -182,6 +193,8 @@ class _Verification:
         kept = self._kept.compare(roots)
         self._beside.compare(roots)
         self._key_records.finish(roots, whole=not self._holes)
+        beginnings = self._kept.consistent(kept)
+        witnessed = self._witnesses.finish(roots, beginnings)
         self._bodies.finish()
         self._journal.finish()
         progress("files", size, size)
@@ -191,12 +204,11 @@ class _Verification:
             self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
         proven: tuple[Proven, ...] = ()
         if self._times is not None:
-            stamped = (self._signed, *self._kept.consistent(kept))
-            proven = self._times.finish(stamped, self._archive.log)
+            proven = self._times.finish((self._signed, *beginnings), self._archive.log)
         else:
             for duty in CONTENT_DUTIES:
                 self._notes.skip(duty, "only structure was asked for")
-        return Verdict(self._notes.checks(), self._scope(kept, proven))
+        return Verdict(self._notes.checks(), self._scope(kept, proven, witnessed))
 
     def _read_ahead(self) -> Iterator[tuple[Held, Task | None]]:
         """Each bundle, and what the sieve is to look at: nothing where something is not there."""
@@ -292,7 +304,7 @@ class _Verification:
             return ours.size
         return ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)
 
-    def _scope(self, kept: tuple[Kept, ...], proven: tuple[Proven, ...]) -> Scope:
+    def _scope(self, kept: tuple[Kept, ...], proven: tuple[Proven, ...], witnessed: Witnessed | None) -> Scope:
         asked = CONTENT_DUTIES if self._only == "structure" else frozenset[Duty]()
         checkpoint = self._signed.checkpoint
         return Scope(
@@ -305,6 +317,7 @@ class _Verification:
             signed_by=self._signed.signatures,
             kept=kept,
             proven=proven,
+            witnessed=witnessed,
             bodies=self._bodies.counts,
             journal_beyond=self._journal.beyond_count,
             journal_torn=self._journal.torn,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from affidavit.verify.verdict import Bodies, Check, Scope, Status, Verdict
+from affidavit.errors import InvalidInput
+from affidavit.record.moment import NS, format_moment
+from affidavit.verify.verdict import Bodies, Check, Scope, Status, Verdict, Witnessed
 
 STATUS_WORDS: dict[Status, str] = {
     "passed": "passed",
@@ -52,6 +54,8 @@ def sentences(scope: Scope) -> list[str]:
         lines.append(
             f"Signed by {line.name}+{line.key_id}." if line.time_s is None else _cosigned(line.name, line.time_s)
         )
+    if scope.witnessed is not None:
+        lines += _witnessed(scope.witnessed)
     if scope.kept:
         compared = ", ".join(
             f"size {one.size}: {one.result}" if one.size is not None else one.result for one in scope.kept
@@ -87,7 +91,27 @@ def _listed(checks: list[Check]) -> str:
 
 
 def _cosigned(name: str, time_s: int) -> str:
-    return f"Cosigned by {name}, which claims to have seen it {time_s} seconds after 1970."
+    return f"Cosigned by {name}, which claims to have seen it at {_time(time_s)}."
+
+
+def _witnessed(found: Witnessed) -> list[str]:
+    """What the policy gave, and who cosigned that checkpoint."""
+    if found.size is None:
+        lines = [f"The policy is not satisfied: {found.why}"]
+    else:
+        lines = [f"The policy is satisfied up to size {found.size}: {found.why}"]
+    for one in found.cosigned:
+        at = "" if one.time_s is None else f", at {_time(one.time_s)} by its own word"
+        lines.append(f"Counted: {one.witness} ({one.key_name}){at}.")
+    return lines
+
+
+def _time(time_s: int) -> str:
+    """Unix seconds as people read them; what no calendar holds, as it stands."""
+    try:
+        return f"{format_moment(time_s * NS)[:19].replace('T', ' ')} UTC"
+    except InvalidInput:
+        return f"{time_s} seconds after 1970"
 
 
 def _bodies(bodies: Bodies) -> str:

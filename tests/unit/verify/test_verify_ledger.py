@@ -125,7 +125,7 @@ def test_an_afternoon_written_by_the_ledger(made: tuple[Path, Ticking, Callable[
     paper.ledger.close("stop")
     verdict = check(root)
     assert (verdict.scope.size or 0) > 300
-    assert {"passed"} == {one.status for one in verdict.checks if one.number not in (5, 20)}
+    assert {"passed"} == {one.status for one in verdict.checks if one.number not in (5, 19, 20)}
 
 
 def test_a_log_that_is_being_written(made: tuple[Path, Ticking, Callable[[int], bytes], OnLedger]) -> None:
