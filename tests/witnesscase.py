@@ -10,7 +10,7 @@ from affidavit.durable import OsDisk
 from affidavit.server.witness import Witness
 from affidavit.server.witness_folder import TYPES, WitnessFolder
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
-from affidavit.tlog.hashing import leaf_hash, root_of
+from affidavit.tlog.hashing import Tree, leaf_hash, root_of
 from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.proofs import prove_consistency
 from affidavit.tlog.witness import AddCheckpoint
@@ -48,3 +48,12 @@ def make_folder(root: Path, *types: str) -> WitnessFolder:
 
 def open_witness(folder: WitnessFolder, clock: HandClock | None = None) -> Witness:
     return Witness(folder, folder.signers(), clock or HandClock())
+
+
+def write_tiles(log: Path, leaves: list[bytes] = LEAVES) -> Path:
+    tree = Tree()
+    tree.append_leaf_hashes(leaves)
+    for tile in tree.tiles(0):
+        (log / tile.path).parent.mkdir(parents=True, exist_ok=True)
+        (log / tile.path).write_bytes(tile.data)
+    return log

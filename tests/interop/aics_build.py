@@ -1,4 +1,4 @@
-"""An environment with aics-tlog, a reader of C2SP logs from PyPI that this project did not write.
+"""An environment with aics-tlog and aics-witness, a reader and a witness of C2SP logs that this project did not write.
 
 It needs Python 3.12, and Affidavit's tests may run on 3.11: so it gets an environment of its own, kept in the user's
 cache from one run to the next. Tests that use it skip, with the reason, where there is no such Python or no PyPI.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PINNED = ("aics-tlog==0.2.1", "cffi==2.1.1", "cryptography==50.0.2", "pycparser==3.12")
+PINNED = ("aics-witness==0.1.0", "aics-tlog==0.2.1", "cffi==2.1.1", "cryptography==50.0.2", "pycparser==3.12")
 PROGRAM = Path(__file__).with_name("aics_check.py")
 _NEW_ENOUGH = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))"
 _TIMEOUT_S = 300

@@ -19,6 +19,7 @@ from witnesscase import (
     note,
     open_witness,
     request,
+    write_tiles,
 )
 
 from affidavit.durable import OsDisk
@@ -29,7 +30,6 @@ from affidavit.ledger.witness_http import WitnessHttp
 from affidavit.ledger.witness_place import WitnessPlace
 from affidavit.limits import WITNESS_ANSWER_BYTES_MAX
 from affidavit.server.witness import Witness, make_witness_app
-from affidavit.tlog.hashing import Tree
 from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.witness import AddCheckpoint, log_id
 
@@ -44,15 +44,6 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def witness(tmp_path: Path) -> Witness:
     return open_witness(make_folder(tmp_path / "w"))
-
-
-def write_tiles(log: Path, leaves: list[bytes] = LEAVES) -> Path:
-    tree = Tree()
-    tree.append_leaf_hashes(leaves)
-    for tile in tree.tiles(0):
-        (log / tile.path).parent.mkdir(parents=True, exist_ok=True)
-        (log / tile.path).write_bytes(tile.data)
-    return log
 
 
 def place(log: Path, transport: httpx.AsyncBaseTransport) -> WitnessPlace:
