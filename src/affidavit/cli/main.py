@@ -28,6 +28,7 @@ COMMANDS = (
     ("approve", "affidavit.cli.approve", "approve"),
     ("settings", "affidavit.cli.settings", "settings"),
     ("token", "affidavit.cli.token", "token"),
+    ("key", "affidavit.cli.key", "key"),
     ("timeline", "affidavit.cli.timeline", "timeline"),
     ("show", "affidavit.cli.show", "show"),
     ("explain", "affidavit.cli.explain", "explain"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from affidavit.state.change import encode_ops
 from affidavit.state.changing import genesis_ops, strongest
 from affidavit.state.fold import State
 from affidavit.timekeeping.sources import clock_sources
+from affidavit.tlog.keys import ED25519
 
 _IDENTITY_BYTES = 8
 _HANDLE_CHARS_MAX = 63
@@ -28,17 +29,26 @@ _HANDLE_CHARS_MAX = 63
 
 @dataclass(frozen=True)
 class Made:
-    """A log that was made: its public key, and who administers it."""
+    """A log that was made: its public keys, and who administers it."""
 
     verifier_key: str
+    verifier_keys: tuple[str, ...]
     handle: str
     uid: int
 
 
-def create(root: Path, origin: str, handle: str | None, name: str, previous: Mapping[str, Any] | None = None) -> Made:
+def create(
+    root: Path,
+    origin: str,
+    handle: str | None,
+    name: str,
+    previous: Mapping[str, Any] | None = None,
+    types: Sequence[int] = (ED25519,),
+) -> Made:
     """Make the log `origin` in `root`; the user who runs this is its first administrator, as `handle`.
 
-    `previous` names the log that it goes on from, as its first record holds it (docs/spec/record.md).
+    `previous` names the log that it goes on from, as its first record holds it (docs/spec/record.md). `types` are those
+    of the keys that it signs with.
 
     Raises `InvalidInput` where `root` holds anything, or the origin or handle cannot be one.
     """
@@ -76,11 +86,12 @@ def create(root: Path, origin: str, handle: str | None, name: str, previous: Map
         strongest(ops),
         State().preview(ops).root,
         previous,
+        types,
     )
     temporary = root / "unfinished" / "config"
     clear_temporary(disk, temporary)
     write_whole(disk, temporary, [(root / CONFIG_NAME, text)], PUBLIC)
-    return Made(secrets.verifier.to_text(), chosen, uid)
+    return Made(secrets.verifier.to_text(), tuple(key.to_text() for key in secrets.verifiers), chosen, uid)
 
 
 def _user_name(uid: int) -> str:

@@ -80,7 +80,7 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
         appender,
         ending,
         file_access=False,
-        receipt=ledger.receipt,
+        ledger=ledger,
         newest_anchor=lambda: ledger.anchor,
         authorities=timestamping.status,
     )

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from affidavit.compose.site import Site, no_receipt
+from affidavit.compose.site import Site
 from affidavit.config import SOCKET_NAME
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
@@ -54,14 +54,13 @@ class Served:
 
         async def serve() -> None:
             appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
-            receipt = no_receipt if ledger is None else ledger.receipt
             services = site.services(
                 live,
                 records,
                 appender,
                 self._ending,
                 file_access=True,
-                receipt=receipt,
+                ledger=ledger,
                 newest_anchor=lambda: None if ledger is None else ledger.anchor,
             )
             self._server = make_server(make_app(services))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
-from affidavit.ledger.rotate import known_keys, own_chain
+from affidavit.ledger.rotate import FileSuccessor, known_keys, own_chain
 from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
+from affidavit.tlog.keys import ED25519, ML_DSA_44
 from affidavit.tlog.rotation import KeyChain
 
 _STREAM_BYTES = 16
@@ -134,17 +136,19 @@ class Site:
         ending: threading.Event,
         *,
         file_access: bool,
-        receipt: Callable[[int], bytes],
+        ledger: Ledger | None,
         newest_anchor: Callable[[], int | None] = lambda: None,
         authorities: Callable[[], tuple[AuthorityStatus, ...]] | None = None,
     ) -> Services:
-        """What the API is given. Without `appender` it only reads; `authorities` tells how it goes with each."""
+        """What the API is given. Without `appender` and `ledger` it only reads.
+
+        `authorities` tells how it goes with each.
+        """
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
         store = TokenStore(self.layout.secrets / "scram")
         return Services(
             origin=self.config.origin,
-            verifier_key=self.secrets.verifier.to_text(),
             host=host_name(),
             file_access=file_access,
             live=live,
@@ -161,11 +165,28 @@ class Site:
             places=self.places.report,
             status=self._status,
             stopping=ending.is_set,
-            receipt=receipt,
+            receipt=_no_receipt if ledger is None else ledger.receipt,
+            keys=self.keys,
+            rotate=_no_rotation if ledger is None else partial(self._rotate, ledger),
         )
 
     def _authorities(self) -> tuple[AuthorityStatus, ...]:
         return tuple(AuthorityStatus(one.name, one.url, one.interval_s) for one in self.config.authorities)
+
+    def _rotate(
+        self,
+        ledger: Ledger,
+        post_quantum: bool | None,
+        reason: str,
+        content: Mapping[str, Any],
+        fields: Mapping[str, Any],
+    ) -> int:
+        """Give the log new keys, which its places are told of first. Raises as `Ledger.rotate`."""
+        both = len(ledger.verifiers) > 1 if post_quantum is None else post_quantum
+        types = (ED25519, ML_DSA_44) if both else (ED25519,)
+        successor = FileSuccessor.make(self.disk, self.layout, self.config.origin, types, os.urandom)
+        self.own_keys.extend(successor.signer.verifiers)
+        return ledger.rotate(successor, reason, content, fields)
 
     def _status(self) -> dict[str, Any]:
         published = read_checkpoint(self.disk, self.layout, self.keys())
@@ -178,6 +199,12 @@ class Site:
         }
 
 
-def no_receipt(index: int) -> bytes:
+def _no_rotation(post_quantum: bool | None, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+    """For a process that only reads. Raises `Unavailable`."""
+    del post_quantum, content, fields
+    raise Unavailable("log.read_only", f"This process only reads the log; it cannot rotate its key: {reason[:100]}.")
+
+
+def _no_receipt(index: int) -> bytes:
     """For a process that only reads. Raises `Unavailable`."""
     raise Unavailable("receipt.read_only", f"This process wrote no record {index}, so it has no receipt for it.")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, reading, streaming
+from affidavit.server import administering, reading, rotating, streaming
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -27,6 +27,8 @@ ROUTES = (
     ("GET", "/v1/tokens", administering.token_list),
     ("POST", "/v1/tokens", administering.token_create),
     ("DELETE", "/v1/tokens/{thumbprint}", administering.token_revoke),
+    ("GET", "/v1/key", rotating.show),
+    ("POST", "/v1/key/rotation", rotating.rotate),
     ("GET", "/v1/records", reading.records),
     ("GET", "/v1/records/{index}", reading.record),
     ("GET", "/v1/records/{index}/explain", reading.explain),

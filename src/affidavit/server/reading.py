@@ -43,7 +43,7 @@ async def status(request: Request) -> Response:
     return JsonResponse(
         {
             "origin": services.origin,
-            "verifier_key": services.verifier_key,
+            "verifier_key": services.keys().epochs[-1].keys[0].to_text(),
             "version": affidavit.__version__,
             "size": services.records.size,
             "state": services.live.index,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from affidavit.history.asof import Records
 from affidavit.history.live import Live
 from affidavit.ledger.places import PlacesReport
 from affidavit.ledger.timestamping import AuthorityStatus
+from affidavit.tlog.rotation import KeyChain
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Services:
     asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
     gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
     written lately (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with
-    each. `stopping`: endless streams end now.
+    each. `stopping`: endless streams end now. `keys` gives all keys that the log had; `rotate(post_quantum, reason,
+    content, fields)` gives it new ones, and the index of the record that says so.
     """
 
     origin: str
-    verifier_key: str
     host: str
     file_access: bool
     live: Live
@@ -46,3 +47,5 @@ class Services:
     status: Callable[[], dict[str, Any]]
     stopping: Callable[[], bool]
     receipt: Callable[[int], bytes]
+    keys: Callable[[], KeyChain]
+    rotate: Callable[[bool | None, str, Mapping[str, Any], Mapping[str, Any]], int]

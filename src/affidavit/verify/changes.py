@@ -16,6 +16,7 @@ from affidavit.record.moment import parse_moment
 from affidavit.state.change import Op
 from affidavit.state.changing import check_genesis, check_restoration, decide_change, strongest
 from affidavit.state.fold import State
+from affidavit.state.rotating import decide_rotation
 from affidavit.tlog.notes import open_note
 from affidavit.tlog.restoration import restoration_text
 from affidavit.verify.compare import difference
@@ -67,6 +68,29 @@ class Changes:
         approvers = self._approvers(line) if line.header.kind == "change" else ()
         self._check_actor(line, via, state, approvers)
         self._decide(line, line.content, ops, state, approvers)
+
+    def take_rotation(self, line: Line, state: State, unknown: str) -> None:
+        """Check who rotated the log's key, and that policy let them, against the state that it was decided under."""
+        header, content = line.header, line.content
+        if unknown or content is None:
+            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+            return
+        self._notes.looked(Duty.CHANGES)
+        self._check_actor(line, content.get("via"), state, ())
+        said = content.get("authorization")
+        try:
+            again = decide_rotation(state, header.actor or "", parse_moment(str(content.get("decided_at"))))
+            differs = difference(said, again.block())
+        except (AffidavitError, ValueError) as error:
+            self._fail(line, "key.decided", f"The rotation {line.index} could not be decided again: {error}")
+            return
+        if differs or not again.allowed or header.decision != "allow":
+            message = (
+                f"The rotation {line.index} by {header.actor}, decided again, differs: {differs or again.decision}."
+            )
+            self._fail(line, "key.decided", message)
+        if str(content.get("decided_at")) > header.time.at:
+            self._fail(line, "key.decided", f"The rotation {line.index} was decided after it was recorded.")
 
     def _check_genesis(self, line: Line, ops: tuple[Op, ...], state: State) -> None:
         """Policy does not exist yet: the first change makes its actor an administrator. That it is record 2: duty 7."""

@@ -54,6 +54,9 @@ class Content:
         elif kind == "context":
             state, unknown = self._state_at(line)
             self.decisions.take_context(line, state, unknown)
+        elif kind == "log.key":
+            state, unknown = self._state_at(line)
+            self._changes.take_rotation(line, state, unknown)
         elif kind in _DECIDED:
             self._take_decision(line)
         elif kind == "access.outcome":
