@@ -45,7 +45,7 @@ def rotate(
 ) -> int:
     """Give the log a new key. The old private key is removed; verifiers follow from the old public key to the new one.
 
-    Witnesses must be told the new key: `affidavit witness follow`, or what yours has for it.
+    Witnesses must be told the new key: `affidavit witness add`, or what yours has for it.
     """
     wish: dict[str, object] = {"reason": reason}
     if post_quantum is not None:
