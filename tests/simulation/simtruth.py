@@ -96,7 +96,9 @@ class Truth:
     def read_again(self, seen: bool) -> None:
         """Read the whole journal anew after a stop. What was promised must stand there; the rest may have gone."""
         before = self.records
-        names = self._disk.durable_names(self._layout.journal)
+        # Where syncs lie, a pruned segment may still be durable by name: what is read then is what a reader sees.
+        folder = self._layout.journal
+        names = [path.name for path in self._disk.paths(folder)] if seen else self._disk.durable_names(folder)
         demand(names, "the journal is gone")
         self._segment, self._offset = int(names[0].split(".")[0]), HEADER_BYTES
         kept = len(before[: self._segment])
