@@ -141,7 +141,7 @@ class Producer:
             demand(receipt.id == draft.id, "a receipt is for another draft")
             self._truth.acknowledge(receipt.index, receipt.id, lied_to)
         self._counts["records"] += len(answer.receipts)
-        if what == "hole" and refused not in ALWAYS:
+        if what == "hole" and batch.drafts and refused not in ALWAYS:
             self._next = batch.first  # the numbers before it are recorded as missing, whatever became of the drafts
         if answer.receipts:
             self._next = batch.first + len(answer.receipts)

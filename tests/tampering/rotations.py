@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,11 +11,12 @@ from pathlib import Path
 
 from recovercase import ORIGIN, append, made
 
+from affidavit.cli.client import Client
+from affidavit.compose.serving import serving
 from affidavit.compose.site import Site
 from affidavit.ledger.keys import Secrets
-from affidavit.ledger.rotate import FileSuccessor
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
-from affidavit.tlog.keys import ED25519, SignerKey
+from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.notes import open_note, sign_note
 from affidavit.tlog.rotation import Rotation, rotation_path
 from tampering.kinds import Case, Found, Need, Tampering
@@ -49,11 +49,12 @@ def rotated() -> Rotated:
     root = made(folder / "data", 20)
     before = Path(shutil.copytree(root, folder / "before"))
     kept = [(root / "log/checkpoint").read_bytes()]
-    site = Site(root)
-    old = site.secrets
-    ledger = site.open_ledger()
-    successor = FileSuccessor.make(site.disk, site.layout, ORIGIN, (ED25519,), os.urandom)
-    size = ledger.rotate(successor, "time to", {}, {})
+    old = Site(root).secrets
+    with serving(root, writes=True) as path:
+        client = Client(path, None, server_runs=False)
+        size = client.post("/v1/key/rotation", {"reason": "time to"})["index"]
+        client.close()
+    ledger = Site(root).open_ledger()
     append(ledger, 20)
     ledger.close("The test is done.")
     kept.append((root / "log/checkpoint").read_bytes())
