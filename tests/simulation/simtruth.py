@@ -94,18 +94,24 @@ class Truth:
             self._segment, self._offset = len(self.records), HEADER_BYTES
 
     def read_again(self, seen: bool) -> None:
-        """Read the whole journal anew after a stop. What was promised must stand there; the rest may have gone."""
-        before = self.records
-        # Where syncs lie, a pruned segment may still be durable by name: what is read then is what a reader sees.
+        """Read the whole journal anew after a stop. What was promised must stand there; the rest may have gone.
+
+        Where syncs lie (`seen`), the names of pruned segments may stand before a hole that nobody needs: the journal is
+        read from the first segment that leads on to what was promised.
+        """
+        before, rows = self.records, self._rows
+        promised = max(self.acknowledged_size, self.published.size)
         folder = self._layout.journal
         names = [path.name for path in self._disk.paths(folder)] if seen else self._disk.durable_names(folder)
         demand(names, "the journal is gone")
-        self._segment, self._offset = int(names[0].split(".")[0]), HEADER_BYTES
-        kept = len(before[: self._segment])
-        self.records, rows = before[:kept], self._rows
-        self._rows = [row[: kept // TILE_WIDTH**level] for level, row in enumerate(rows)]
-        self.extend(seen)
-        promised = max(self.acknowledged_size, self.published.size)
+        for name in names if seen else names[:1]:
+            self._segment, self._offset = int(name.split(".")[0]), HEADER_BYTES
+            kept = len(before[: self._segment])
+            self.records = before[:kept]
+            self._rows = [row[: kept // TILE_WIDTH**level] for level, row in enumerate(rows)]
+            self.extend(seen)
+            if len(self.records) >= promised:
+                break
         demand(len(self.records) >= promised, f"{promised} records were promised, {len(self.records)} are left")
         for index in range(kept, promised):
             if index < self.published.size or index in self.acknowledged:
