@@ -30,10 +30,14 @@ from typing import Any
 from affidavit.clock import SystemClock, boot_id, kernel_clock_status
 from affidavit.durable import OsDisk
 from affidavit.ledger.genesis import create_log
+from affidavit.ledger.keys import Secrets
 from affidavit.ledger.ledger import Ledger
-from affidavit.record.body import encode_body
+from affidavit.record.body import SALT_BYTES, encode_body, salt_text
 from affidavit.record.draft import Answer, Batch, Draft
 from affidavit.record.ids import uuid7
+from affidavit.state.change import encode_ops
+from affidavit.state.changing import genesis_ops
+from affidavit.state.fold import State
 
 ORIGIN = "log.example/bench"
 ACTOR, SYSTEM = "u-0123456789abcdef", "clinic"
@@ -117,12 +121,9 @@ def run_ledger(folder: Path, seconds: float, producers: int, batch: int) -> Resu
     """The ledger as it runs in the product, publisher and all."""
     root, disk, clock = folder / "log", OsDisk(), SystemClock()
     boot = boot_id()
-    change = {"reason": "bench", "objects": []}
-    secrets = create_log(
-        root, disk, clock, ORIGIN, boot, os.urandom, kernel_clock_status, ACTOR, change, "grant", "ab" * 32
-    )  # fmt: skip
+    secrets = make_log(root)
     ledger = Ledger.open(root, disk, clock, secrets, ORIGIN, boot, os.urandom, kernel_clock_status)
-    session, context = _begin(ledger, clock, boot)
+    session, context = begin(ledger, clock, boot)
     pool = [_access(clock, session, context, ledger.state_index, number) for number in range(POOL_DRAFTS)]
     groups = [tuple(pool[at : at + batch]) for at in range(0, POOL_DRAFTS, batch)]
     streams = [os.urandom(16).hex() for _ in range(producers)]
@@ -146,6 +147,33 @@ def run_ledger(folder: Path, seconds: float, producers: int, batch: int) -> Resu
     ledger.close("bench")
     shutil.rmtree(root)
     return _result("ledger", producers, batch, rate, latencies)
+
+
+def make_log(root: Path) -> Secrets:
+    """A new log in `root`, with the state that every log begins with."""
+    ops = genesis_ops(
+        administrator=ACTOR,
+        handle="bench",
+        name="Bench",
+        mail="",
+        host="bench",
+        uid=os.getuid(),
+        salt=lambda: salt_text(os.urandom(SALT_BYTES)),
+    )
+    change = {"reason": "bench", "objects": encode_ops(ops), "approvals": []}
+    return create_log(
+        root,
+        OsDisk(),
+        SystemClock(),
+        ORIGIN,
+        boot_id(),
+        os.urandom,
+        kernel_clock_status,
+        ACTOR,
+        change,
+        "grant",
+        State().preview(ops).root,
+    )
 
 
 def run_plain(folder: Path, seconds: float, producers: int, batch: int) -> Result:
@@ -188,7 +216,7 @@ def run_plain(folder: Path, seconds: float, producers: int, batch: int) -> Resul
     return _result("plain", producers, batch, rate, latencies)
 
 
-def _begin(ledger: Ledger, clock: SystemClock, boot: str) -> tuple[int, int]:
+def begin(ledger: Ledger, clock: SystemClock, boot: str) -> tuple[int, int]:
     state = ledger.state_index
     common = {"actor": ACTOR, "system": SYSTEM, "decided": state, "body": encode_body({}, os.urandom(16))}
     opening = _draft(clock, "session.open", action="login", decision="allow", outcome="ok", **common)
