@@ -44,7 +44,7 @@ ACTOR, SYSTEM = "u-0123456789abcdef", "clinic"
 POOL_DRAFTS = 16_000
 SWITCH_INTERVAL_S = 0.0002  # as the product sets it: writer and publisher share one interpreter
 #: (producers, records a batch)
-SHAPES = ((1, 1), (32, 1), (512, 1), (1, 1_000))
+SHAPES = ((1, 1), (32, 1), (64, 1), (512, 1), (1, 1_000))
 TABLES = ("clinic|table|public.visits",)
 
 

@@ -1,9 +1,9 @@
 """Opening a long log: what a start costs when many records lie behind it.
 
-A log of `--records` accesses is made as the ledger would have left it: entry and body bundles, tiles, signed checkpoint,
-a journal that was pruned, and the snapshot of what stands open. It is written by a generator that fills a template (the
-ledger itself would take minutes), from a real genesis, with real bodies, hashes and signatures; a sample of it is
-verified. Then it is opened by the ledger itself, each time in a new process:
+A log of `--records` accesses is made as the ledger would have left it: entry and body bundles, tiles, signed
+checkpoint, a journal that was pruned, and the snapshot of what stands open. It is written by a generator that fills a
+template (the ledger itself would take minutes), from a real genesis, with real hashes and signatures, and one body for
+all. Then it is opened by the ledger itself, each time in a new process, its files dropped from memory before:
 
  * after an orderly stop: the snapshot is of the published size;
  * after a kill at the worst moment: the snapshot is almost `SNAPSHOT_RECORDS` behind, and all of that is folded;
@@ -134,7 +134,9 @@ def template(session: int, context: int, state: int, digest: str) -> Any:
     raw = encode_header(numbered).decode().replace("%", "%%")
     raw = raw.replace("01a00000-0000-7000-8000-000000000000", "01a00000-0000-7000-8000-%012x")
     raw = raw.replace('"AT"', '"%s"').replace("777777777", "%d")
-    order = sorted(("id", "at", "seq"), key={"id": raw.index("%012x"), "at": raw.index("%s"), "seq": raw.index("%d")}.get)
+    order = sorted(
+        ("id", "at", "seq"), key={"id": raw.index("%012x"), "at": raw.index("%s"), "seq": raw.index("%d")}.get
+    )
 
     def make(index: int, seq: int) -> bytes:
         values = {"id": index, "at": format_moment(AT_NS + seq + 1), "seq": seq}
@@ -195,12 +197,16 @@ def forget_cache(root: Path) -> None:
 
 def files(root: Path) -> Iterator[Path]:
     for name in ("journal", "log/tile/0", "log/tile/1", "log/tile/2", "log/checkpoint", "standing"):
-        yield from [root / name] if (root / name).is_file() else [one for one in (root / name).rglob("*") if one.is_file()]
+        yield from (
+            [root / name] if (root / name).is_file() else [one for one in (root / name).rglob("*") if one.is_file()]
+        )
 
 
 def measure(root: Path, case: str) -> dict[str, Any]:
     forget_cache(root)
-    done = subprocess.run([sys.executable, __file__, "--open", str(root)], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--open", str(root)], stdout=subprocess.PIPE, text=True, check=True
+    )
     return {"case": case, **json.loads(done.stdout)}
 
 
@@ -239,7 +245,6 @@ def main() -> None:
             f"{row['case']:<32} {row['records']:>10,} records: opened in {row['open_s']:.2f} s "
             f"({row['open_cpu_s']:.2f} s of processor), live state {row['live_s']:.3f} s, {row['rss_mib']} MiB"
         )
-
 
 
 if __name__ == "__main__":

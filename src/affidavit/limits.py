@@ -40,6 +40,7 @@ CONTEXTS_KEPT_MAX = 16  # newest contexts of one actor and system that an access
 PUBLISH_EARLY_BYTES = 16 * 1024 * 1024  # unpublished bytes that make the publisher start before its second is over
 UNPUBLISHED_BYTES_MAX = 128 * 1024 * 1024  # held in memory until published; beyond it the writer waits
 BUNDLES_CACHED_MAX = 64  # bundles, entries and slots, that one reader keeps: about 20 MiB
+TEMPLATES_MAX = 4_096  # shapes of headers that are kept ready: one for each actor, system and kind that are active
 KINDS_KEPT = 65_536  # newest records whose kinds are in memory, a byte each; older ones are looked up in the log
 SNAPSHOT_RECORDS = 65_536  # records between two snapshots of what stands open: folding so many takes half a second
 SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024  # DIR/standing: 7 million ended streams; beyond it the log is folded anew

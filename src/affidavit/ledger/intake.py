@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from affidavit.ledger.group import Group
 from affidavit.ledger.own import Own
-from affidavit.ledger.sequencer import Group, Sequencer, batch_bytes
+from affidavit.ledger.sequencer import Sequencer, batch_bytes
 from affidavit.limits import GROUP_BYTES_MAX, HEADER_BYTES_TYPICAL, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX
 from affidavit.record.draft import Answer, Batch, Refusal
 

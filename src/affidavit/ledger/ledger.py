@@ -27,6 +27,7 @@ from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
+from affidavit.ledger.group import Group
 from affidavit.ledger.intake import Done, Entry, Intake, acting_entry, batch_entry, own_entry
 from affidavit.ledger.journal import Journal
 from affidavit.ledger.keeper import Keeper
@@ -39,10 +40,9 @@ from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
 from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
 from affidavit.ledger.rotate import Successor, finish_rotation, prepare_rotation, resume_signer, waiting_note
-from affidavit.ledger.sequencer import Group, Sequencer
+from affidavit.ledger.sequencer import Sequencer
 from affidavit.ledger.signer import FileSigner, Purpose, Signer, signed_note
 from affidavit.ledger.snapshot import snapshot_key
-from affidavit.ledger.standing import notes_of
 from affidavit.limits import (
     GC_RECORDS_MIN,
     PUBLISH_EARLY_BYTES,
@@ -61,7 +61,6 @@ from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import SignatureLine, VerifierKey
 
 _log = logging.getLogger(__name__)
-_bodies = msgspec.json.Decoder(dict)
 _headers = msgspec.json.Decoder(Header)
 _STREAM_BYTES = 16
 _CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
@@ -508,7 +507,7 @@ class Ledger:
             answers = [entry.seal(self._sequencer, now_ns, group) for entry in entries]
             if group.stored:
                 written = self._journal.append(group.first, group.stored)
-                self._keeper.note(group.first + len(group.stored), notes_of(group.headers, group.bodies))
+                self._keeper.note(group.first + len(group.stored), group.notes)
                 self._note_durable(group, written)
         finally:
             if pause:
@@ -522,15 +521,11 @@ class Ledger:
             self._state_index = self._sequencer.standing.state
             self._unpublished_bytes += written
             followers = self._followers
-        self._receipts.note(group.first, len(group.stored), group.headers[0].log.at)
+        self._receipts.note(group.first, len(group.stored), group.at)
         if self._unpublished_bytes > PUBLISH_EARLY_BYTES:
             self._publish_soon.set()
         for callback, kinds in followers:
-            shown = [
-                Record(group.first + at, group.stored[at][0], header, _content(group.bodies[at]))
-                for at, header in enumerate(group.headers)
-                if header.kind in kinds
-            ]
+            shown = group.records(kinds)
             if shown:
                 callback(shown)
 
@@ -590,10 +585,6 @@ def _closing_entry(reason: str, answered: Callable[[], None]) -> Entry:
         return Answer((sequencer.seal_own(own, now_ns, group),))
 
     return Entry(seal, lambda _: answered(), last=True)
-
-
-def _content(body: bytes | None) -> dict[str, object] | None:
-    return None if body is None else _bodies.decode(body)
 
 
 def _ignore(_: Answer) -> None:

@@ -7,7 +7,7 @@ with a `Refusal` whose code says what the producer should do: `draft` (wrong, ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from affidavit.errors import Corruption, Unavailable
 from affidavit.ledger.standing import Session, Standing, Stream
 from affidavit.limits import BODY_BYTES_MAX, ID_CHARS_MAX
-from affidavit.record.draft import Draft, Earlier, Reference, Refusal
+from affidavit.record.draft import Draft, Earlier, Receipt, Reference, Refusal
 from affidavit.record.ids import is_uuid7
 from affidavit.record.kinds import ACTIONS, BASES, DECIDED_KINDS, DECISIONS, GUARANTEES, KINDS, OUTCOMES
 
@@ -39,14 +39,14 @@ class DraftRefused(Exception):
         self.refusal = refusal
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     id: str | None = None
     class_: str | None = msgspec.field(default=None, name="class")
     decision: str | None = None
     outcome: str | None = None
 
 
-class _Salted(msgspec.Struct):
+class _Salted(msgspec.Struct, gc=False):
     salt: str
 
 
@@ -100,7 +100,7 @@ class DraftRules:
             _check_shape(draft)
             self._passed.add(shape)
         if not is_uuid7(draft.id):
-            raise _wrong(f"{draft.id[:80]!r} is not a UUIDv7")
+            raise _no_id(draft)
         for text in (draft.actor, draft.system):
             if text is not None and not 0 < len(text) <= ID_CHARS_MAX:
                 raise _wrong("an actor or system id is empty or too long")
@@ -109,6 +109,14 @@ class DraftRules:
         if draft.body is not None:
             _check_body(draft, draft.body)
         self._check_state(draft)
+
+    @staticmethod
+    def check_own(draft: Draft) -> None:
+        """As `check`, for a draft that has everything but its id, time, tags and body from one that has passed."""
+        if not is_uuid7(draft.id):
+            raise _no_id(draft)
+        if draft.body is not None:
+            _check_body(draft, draft.body)
 
     def _check_state(self, draft: Draft) -> None:
         decided = draft.decided
@@ -163,12 +171,12 @@ class DraftRules:
             raise _reference(f"{index} cannot be read: {error.message}") from None
 
 
-def resolve(reference: Reference, stream: Stream, first: int, indexes: list[int]) -> int:
-    """The index that a reference names; `indexes` are those of the drafts of this batch, numbered from `first`."""
+def resolve(reference: Reference, stream: Stream, first: int, receipts: Sequence[Receipt]) -> int:
+    """The index that a reference names; `receipts` are those of the drafts of this batch, numbered from `first`."""
     if isinstance(reference, Earlier):
         seq = reference.seq
-        if first <= seq < first + len(indexes):
-            return indexes[seq - first]
+        if first <= seq < first + len(receipts):
+            return receipts[seq - first].index
         index = stream.index_of(seq) if seq < first else None
         if index is None:
             raise _reference(f"draft {seq} of this stream is not sealed, or too long ago: name its index")
@@ -217,6 +225,10 @@ def _check_body(draft: Draft, body: bytes) -> None:
         raise _wrong(f"its body is not a salted JSON object: {error}") from None
     if len(salted.salt) != _SALT_CHARS:
         raise _wrong("its body needs a salt of 16 bytes")
+
+
+def _no_id(draft: Draft) -> DraftRefused:
+    return _wrong(f"{draft.id[:80]!r} is not a UUIDv7")
 
 
 def _wrong(why: str) -> DraftRefused:

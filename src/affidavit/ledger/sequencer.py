@@ -4,41 +4,42 @@ What it promises is written in `record/draft.py`, and the numbers there come bac
 before the records are durable. That is sound because a failed write ends the ledger: nobody is told of records that
 were sealed and not written, and the next start folds what the journal really holds.
 
-This is the hot path: about 20 µs a record, most of it digests, encryption and the encoding of the header.
+This is the hot path. Drafts that follow each other and differ only in what each has of its own (id, time, tags, body)
+are a run: what they share is checked once, and their headers are written from a template (`record/template.py`).
 """
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 
 from affidavit.errors import Corruption, InvalidInput
+from affidavit.ledger.group import Group
 from affidavit.ledger.own import Own
 from affidavit.ledger.rules import DraftRefused, DraftRules, resolve
-from affidavit.ledger.standing import BODY_KINDS, Session, Standing, Stream, content_of
-from affidavit.limits import BATCH_RECORDS_MAX, BODY_BYTES_MAX, GROUP_BYTES_MAX, HEADER_BYTES_MAX, STREAMS_MAX
+from affidavit.ledger.standing import ACTING_KINDS, BODY_KINDS, Passed, Session, Standing, Stream, content_of, notes_of
+from affidavit.limits import (
+    BATCH_RECORDS_MAX,
+    BODY_BYTES_MAX,
+    GROUP_BYTES_MAX,
+    HEADER_BYTES_MAX,
+    STREAMS_MAX,
+    TAGS_MAX,
+    TEMPLATES_MAX,
+)
 from affidavit.record.body import EMPTY_SLOT, BodySealer
 from affidavit.record.draft import Answer, Batch, Draft, Receipt, Refusal
-from affidavit.record.frame import Stored
 from affidavit.record.header import FORMAT, Header, Log, Source, Time, encode_header
-from affidavit.record.moment import format_moment
+from affidavit.record.moment import format_moment, moment_bytes
 from affidavit.record.tags import Tagger
+from affidavit.record.template import fill_run, header_template
 
 _STREAM_CHARS = 32
 _HEX = frozenset("0123456789abcdef")
 #: So many drafts fit into a group whatever their bodies weigh: no need to weigh them.
 _DRAFTS_THAT_FIT = GROUP_BYTES_MAX // BODY_BYTES_MAX
-
-
-@dataclass(slots=True)
-class Group:
-    """What one group commit makes durable: records from the index `first` on, as stored and as they were sealed."""
-
-    first: int
-    stored: list[Stored] = field(default_factory=list)
-    headers: list[Header] = field(default_factory=list)
-    bodies: list[bytes | None] = field(default_factory=list)
 
 
 class Sequencer:
@@ -65,6 +66,7 @@ class Sequencer:
         self._own_stream = own_stream
         self._boot = boot
         self._randomness = randomness
+        self._templates: dict[tuple[object, ...], bytes] = {}
         self._log: Log | None = None
         self._now_ns, self._now = -1, ""
 
@@ -122,47 +124,123 @@ class Sequencer:
     def _seal_drafts(self, batch: Batch, stream: Stream, at: str, group: Group) -> Answer:
         """Promise 4: up to the first refused draft."""
         receipts: list[Receipt] = []
-        indexes: list[int] = []
-        seq = batch.first
-        for draft in batch.drafts:
-            try:
+        drafts = batch.drafts
+        try:
+            while len(receipts) < len(drafts):
+                draft = drafts[len(receipts)]
                 self._rules.check(draft)
+                if draft.kind not in ACTING_KINDS and len(draft.tags) <= TAGS_MAX:
+                    self._seal_run(batch, stream, at, receipts, group)
+                    continue
                 if draft.kind in BODY_KINDS:
                     _check_folded(draft, batch.boot)
-                source = Source(batch.stream, seq)
-                receipt = self._seal_one(draft, source, at, batch.boot, indexes, group, stream)
-            except DraftRefused as refused:
-                return Answer(tuple(receipts), refused.refusal)
-            except (InvalidInput, UnicodeEncodeError) as error:
-                return Answer(tuple(receipts), Refusal("draft", f"The draft has no header: {error}"))
-            receipts.append(receipt)
-            indexes.append(receipt.index)
-            seq += 1
+                source = Source(batch.stream, batch.first + len(receipts))
+                receipts.append(self._seal_one(draft, source, at, batch.boot, receipts, group, stream))
+        except DraftRefused as refused:
+            return Answer(tuple(receipts), refused.refusal)
+        except (InvalidInput, UnicodeEncodeError) as error:
+            return Answer(tuple(receipts), Refusal("draft", f"The draft has no header: {error}"))
         return Answer(tuple(receipts))
 
-    def _seal_one(
-        self, draft: Draft, source: Source, at: str, boot: str, indexes: list[int], group: Group, stream: Stream
-    ) -> Receipt:
-        """Promise 2, then the header, the slot and the receipt. Raises before anything has changed, or not at all."""
-        standing = self.standing
-        first = source.seq - len(indexes)
+    def _seal_run(self, batch: Batch, stream: Stream, at: str, receipts: list[Receipt], group: Group) -> None:
+        """Seal the next draft, which is checked, and those after it that differ only in what each has of its own.
+
+        None is of an acting kind, so the state, the session and the context that hold for the first hold for all.
+        """
+        standing, check_own = self.standing, self._rules.check_own
+        tags_text, seal = self._tagger.tags_text, self._sealer.seal
+        position = len(receipts)
+        draft = batch.drafts[position]
+        session, context, ref = self._positions(draft, stream, batch.first, receipts)
+        log = self._log_at(at)
+        clock = standing.clocks.get(batch.boot)
+        template = fill_run(
+            self._template(draft),
+            context=context,
+            decided=draft.decided,
+            log=log,
+            ref=ref,
+            session=session,
+            stream=batch.stream,
+            clock=clock,
+        )
+        shared, state = _shared(draft), log.state
+        index = begins = standing.size
+        seq = batch.first + position
+        try:
+            for draft in islice(batch.drafts, position, None):
+                if index != begins:
+                    if _shared(draft) != shared or len(draft.tags) > TAGS_MAX:
+                        break
+                    check_own(draft)
+                name, body = draft.id.encode(), draft.body
+                tags = tags_text(name, draft.tags) if draft.tags else b""
+                if body is None:
+                    digest, slot = b"", EMPTY_SLOT
+                else:
+                    digest = sha256(body).digest()
+                    slot = seal(body, digest)
+                raw = template % (hexlify(digest), name, seq, tags, moment_bytes(draft.at))
+                if len(raw) > HEADER_BYTES_MAX:
+                    raise _too_long(raw)
+                group.stored.append((raw, slot))
+                group.bodies.append(body)
+                receipts.append(Receipt(index, draft.id, at, state))
+                index += 1
+                seq += 1
+        finally:
+            if index != begins:
+                passed = Passed(index - begins, batch.stream, seq, at, batch.drafts[position].kind)
+                standing.advance(passed)
+                group.notes.append(passed)
+
+    def _template(self, draft: Draft) -> bytes:
+        """The template of headers for drafts like this one."""
+        key = (
+            *_texts(draft),
+            *[value is None for value in (draft.context, draft.decided, draft.ref, draft.session, draft.body)],
+            not draft.tags,
+        )
+        found = self._templates.get(key)
+        if found is None:
+            if len(self._templates) >= TEMPLATES_MAX:
+                self._templates.clear()
+            found = self._templates[key] = header_template(_example(draft))
+        return found
+
+    def _positions(
+        self, draft: Draft, stream: Stream, first: int, receipts: list[Receipt]
+    ) -> tuple[int | None, int | None, int | None]:
+        """Promise 2: the indexes of session, context and ref, checked."""
         session_index = context_index = ref_index = None
         session: Session | None = None
         if draft.session is not None:
-            session_index = resolve(draft.session, stream, first, indexes)
+            session_index = resolve(draft.session, stream, first, receipts)
             session = self._rules.session(draft, session_index)
         if draft.context is not None:
-            context_index = resolve(draft.context, stream, first, indexes)
+            context_index = resolve(draft.context, stream, first, receipts)
             self._rules.context(draft, context_index)
         if draft.ref is not None:
-            ref_index = resolve(draft.ref, stream, first, indexes)
+            ref_index = resolve(draft.ref, stream, first, receipts)
             self._rules.ref(draft, ref_index, session_index, session)
+        return session_index, context_index, ref_index
+
+    def _log_at(self, at: str) -> Log:
+        log = self._log
+        if log is None or log.at != at or log.state != self.standing.state:
+            log = self._log = Log(at, self.standing.state)
+        return log
+
+    def _seal_one(
+        self, draft: Draft, source: Source, at: str, boot: str, receipts: list[Receipt], group: Group, stream: Stream
+    ) -> Receipt:
+        """Promise 2, then the header, the slot and the receipt. Raises before anything has changed, or not at all."""
+        standing = self.standing
+        session, context, ref = self._positions(draft, stream, source.seq - len(receipts), receipts)
         tags, overflow = self._tagger.tags(draft.id, draft.tags) if draft.tags else ((), False)
         body = draft.body
         digest = sha256(body) if body is not None else None
-        log = self._log
-        if log is None or log.at != at or log.state != standing.state:
-            log = self._log = Log(at, standing.state)
+        log = self._log_at(at)
         header = Header(
             v=FORMAT,
             id=draft.id,
@@ -174,13 +252,13 @@ class Sequencer:
             guarantee=draft.guarantee,
             decided=draft.decided,
             actor=draft.actor,
-            session=session_index,
+            session=session,
             system=draft.system,
             action=draft.action,
             decision=draft.decision,
             outcome=draft.outcome,
-            context=context_index,
-            ref=ref_index,
+            context=context,
+            ref=ref,
             tags=tags,
             tags_overflow=overflow,
             root=draft.root,
@@ -188,13 +266,14 @@ class Sequencer:
         )
         raw = encode_header(header)
         if len(raw) > HEADER_BYTES_MAX:
-            raise InvalidInput("header.size", f"its header of {len(raw)} bytes is above {HEADER_BYTES_MAX}.")
+            raise _too_long(raw)
         slot = EMPTY_SLOT if body is None or digest is None else self._sealer.seal(body, digest.digest())
         index = standing.size
-        standing.apply(header, body if draft.kind in BODY_KINDS else None)
+        notes = notes_of([header], [body])
+        standing.take(notes[0])
         group.stored.append((raw, slot))
-        group.headers.append(header)
         group.bodies.append(body)
+        group.notes += notes
         return Receipt(index, draft.id, at, log.state)
 
     def _record_hole(self, batch: Batch, expected: int, now_ns: int, group: Group) -> None:
@@ -214,6 +293,77 @@ class Sequencer:
 def batch_bytes(batch: Batch) -> int:
     """What the bodies of a batch weigh: it bounds a frame and the memory of what waits."""
     return sum([len(draft.body) for draft in batch.drafts if draft.body is not None])
+
+
+def _texts(draft: Draft) -> tuple[str | None, ...]:
+    """What of a draft stands in its header as it is."""
+    return (
+        draft.kind,
+        draft.basis,
+        draft.guarantee,
+        draft.actor,
+        draft.system,
+        draft.action,
+        draft.decision,
+        draft.outcome,
+        draft.root,
+    )
+
+
+def _shared(draft: Draft) -> tuple[object, ...]:
+    """What the drafts of a run have in common: all but id, time, tags and body, and whether they have those."""
+    return (
+        draft.kind,
+        draft.session,
+        draft.context,
+        draft.decided,
+        draft.actor,
+        draft.action,
+        draft.decision,
+        draft.outcome,
+        draft.system,
+        draft.guarantee,
+        draft.ref,
+        draft.basis,
+        draft.root,
+        draft.body is None,
+        not draft.tags,
+    )
+
+
+def _example(draft: Draft) -> Header:
+    """A header that has the fields and texts that the draft's will have."""
+
+    def number(reference: object) -> int | None:
+        return None if reference is None else 0
+
+    kind, basis, guarantee, actor, system, action, decision, outcome, root = _texts(draft)
+    return Header(
+        v=FORMAT,
+        id="",
+        kind=kind or "",
+        source=Source("", 0),
+        time=Time(""),
+        log=Log("", 0),
+        basis=basis or "",
+        guarantee=guarantee,
+        decided=number(draft.decided),
+        actor=actor,
+        session=number(draft.session),
+        system=system,
+        action=action,
+        decision=decision,
+        outcome=outcome,
+        context=number(draft.context),
+        ref=number(draft.ref),
+        tags=("",) if draft.tags else (),
+        root=root,
+        body=None if draft.body is None else "",
+    )
+
+
+def _too_long(raw: bytes) -> InvalidInput:
+    return InvalidInput("header.size", f"its header of {len(raw)} bytes is above {HEADER_BYTES_MAX}.")
 
 
 def _repeat(batch: Batch, stream: Stream) -> Answer:

@@ -37,6 +37,19 @@ def format_moment(at_ns: int) -> str:
     return f"{_second(seconds)}.{rest:09d}Z"
 
 
+@lru_cache(maxsize=64)
+def _second_bytes(seconds: int) -> bytes:
+    return _second(seconds).encode()
+
+
+def moment_bytes(at_ns: int) -> bytes:
+    """As `format_moment`, as the bytes that stand in a header."""
+    seconds, rest = divmod(at_ns, NS)
+    if not 0 <= seconds <= _MAX_S:
+        raise InvalidInput("time.range", f"{at_ns} ns is not a time between 1970 and 9999.")
+    return b"%b.%09dZ" % (_second_bytes(seconds), rest)
+
+
 def parse_moment(text: str) -> int:
     """Nanoseconds since 1970 of a text that `format_moment` gave. Raises `InvalidInput` for any other spelling."""
     try:

@@ -9,7 +9,8 @@ one k finds that name's records, no other's.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from binascii import hexlify
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from affidavit.limits import TAGS_MAX
@@ -35,6 +36,13 @@ class Tagger:
         message = record_id.encode()
         found = sorted({self._keyed(name).digest(message)[:4].hex() for name in names})
         return tuple(found[:TAGS_MAX]), len(found) > TAGS_MAX
+
+    def tags_text(self, record_id: bytes, names: Sequence[str]) -> bytes:
+        """The tags of a record as they stand in its header, for at most `TAGS_MAX` names."""
+        if len(names) == 1:
+            return b'"%b"' % hexlify(self._keyed(names[0]).digest(record_id)[:4])
+        found = sorted({hexlify(self._keyed(name).digest(record_id)[:4]) for name in names})
+        return b'"%b"' % b'","'.join(found)
 
 
 def tag_under(key: bytes, record_id: str) -> str:

@@ -39,7 +39,9 @@ def changed(**fields: object) -> bytes:
 
 def test_a_header_in_exact_bytes() -> None:
     expected = (
-        b'{"basis":"observed","body":"' + b"cd" * 32 + b'","id":"019a0000-0000-7000-8000-000000000000","kind":"log.heartbeat",'
+        b'{"basis":"observed","body":"'
+        + b"cd" * 32
+        + b'","id":"019a0000-0000-7000-8000-000000000000","kind":"log.heartbeat",'
         b'"log":{"at":"2026-11-22T14:17:03.000000001Z","state":3},'
         b'"source":{"seq":0,"stream":"abababababababababababababababab"},'
         b'"time":{"at":"2026-11-22T14:17:03.000000001Z","clock":1},"v":1}'
