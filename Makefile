@@ -10,7 +10,7 @@ SEED ?= 2026
 STEPS ?= 0
 SECONDS ?= 0
 
-.PHONY: help demo up test check sim bench clean
+.PHONY: help demo up test check sim mutations bench clean
 
 help:
 	@echo "make demo    a real PostgreSQL, an afternoon in seconds, and the proof of what happened"
@@ -18,6 +18,7 @@ help:
 	@echo "make check   style, types and import rules"
 	@echo "make test    check, then every test"
 	@echo "make sim     the ledger on a disk that fails, lies and rots: SEED=n STEPS=n, or SECONDS=n"
+	@echo "make mutations    planted defects, each caught by its test"
 	@echo "make bench   the numbers in docs/PERFORMANCE.md, measured here"
 
 demo: .venv/.demo
@@ -37,6 +38,9 @@ test: check
 
 sim: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/simulation/campaign.py --seed $(SEED) --steps $(STEPS) --seconds $(SECONDS)
+
+mutations: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python tests/mutations/run.py
 
 bench: .venv/.dev
 	$(BIN)/python bench/ledger.py

@@ -129,16 +129,17 @@ class World:
         if self.kind == "rotting" and not self.over and self.chance.random() < 0.4:
             self._rot()
 
-    def look(self, *, final: bool, up_to: int | None = None) -> None:
+    def look(self, *, final: bool) -> None:
         """The auditor: `verify` accuses no honest log, at no moment; and after a publication in order, it holds.
 
-        They bring checkpoints of at most `up_to` records: who fetched one before its name was durable has, after a stop
-        of the machine and until the next start publishes again, seen more than the log shows, and verify says so.
+        Before that they bring no checkpoint above the one that lies there: who fetched one before its name was durable
+        has, after a stop of the machine and until the next publication, seen more than the log shows; verify says so.
         """
         size = self.truth.published.size
         kept = self.chance.sample(self.kept, min(KEPT_MAX, len(self.kept)))
-        if up_to is not None:
-            kept = [note for note in kept if self._opened(note).size <= up_to]
+        if not final and not self.lying:
+            shown = self._opened(self.disk.copy(LAYOUT.checkpoint)).size
+            kept = [note for note in kept if self._opened(note).size <= shown]
         verdict = verify(SimArchive(self.disk, ROOT), [self.secrets.verifier], {}, kept, only="structure")
         self.counts["audits"] += 1
         if self.lying:
@@ -210,7 +211,7 @@ class World:
         demand(published.size >= self.durable_size, "the checkpoint went back")
         demand(published.root == self.truth.root(published.size), "the checkpoint is of another history")
         if self.chance.random() < 0.1:
-            self.look(final=False, up_to=published.size)
+            self.look(final=False)
         if self.chance.random() < 0.2:
             self._fold_twice()
 
