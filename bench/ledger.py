@@ -1,31 +1,36 @@
-"""Durable appends: the ledger with everything it does, beside the plainest program that is durable at all.
+"""Durable appends: the ledger with everything it does, beside three programs that do less.
 
 The ledger seals records with bodies of about 570 bytes (checks, digest, encryption, header), makes them durable, and
 publishes the log every second, all in one process. The plain program encodes the same content as a line of JSON and
-syncs the file once for each group of lines: no references, no digests, no encryption, no tree, no signature.
+syncs the file once for each group of lines: no references, no digests, no encryption, no tree, no signature. The same
+content is put into SQLite (WAL, synchronous=FULL), and into a Merkle tree from PyPI (pymerkle, over SQLite).
 
 Producers are simulated: each has one batch in flight, and hands over its next one as soon as it hears of the last. The
-drafts are made beforehand (making them is the producers' work) and used again and again. Both sides run in the same
+drafts are made beforehand (making them is the producers' work) and used again and again. All run in the same
 folder on the same disk, one after the other, `--rounds` times; the table gives the best round of each.
 
-    python bench/ledger.py [--seconds 2] [--rounds 2] [--folder DIR] [--json]
+    python bench/ledger.py [--seconds 2] [--rounds 2] [--folder DIR] [--json] [--memory]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pymerkle import SqliteTree
 
 from affidavit.clock import SystemClock, boot_id, kernel_clock_status
 from affidavit.durable import OsDisk
@@ -38,6 +43,7 @@ from affidavit.record.ids import uuid7
 from affidavit.state.change import encode_ops
 from affidavit.state.changing import genesis_ops
 from affidavit.state.fold import State
+from affidavit.tlog.checkpoint import Checkpoint
 
 ORIGIN = "log.example/bench"
 ACTOR, SYSTEM = "u-0123456789abcdef", "clinic"
@@ -48,9 +54,13 @@ SHAPES = ((1, 1), (32, 1), (64, 1), (512, 1), (1, 1_000))
 TABLES = ("clinic|table|public.visits",)
 
 
+Span = tuple[float, float]  # when something began and ended, in seconds of the process
+
+
 @dataclass(frozen=True)
 class Result:
-    """One measurement. Latencies in milliseconds, from handing a batch over to hearing that it is durable."""
+    """One measurement. Latencies in milliseconds, from handing a batch over to hearing that it is durable; the last one
+    of those batches alone that waited while the ledger published."""
 
     program: str
     producers: int
@@ -58,6 +68,7 @@ class Result:
     records_per_s: float
     p50_ms: float
     p99_ms: float
+    publishing_p99_ms: float
 
 
 def content(number: int) -> dict[str, Any]:
@@ -84,12 +95,12 @@ def content(number: int) -> dict[str, Any]:
 
 def measure(
     seconds: float, producers: int, batch: int, submit: Callable[[int, Callable[[], None]], None]
-) -> list[float]:
-    """Let `producers` hand over batches for `seconds`; gives the latency of each batch in ms, in the order heard.
+) -> list[Span]:
+    """Let `producers` hand over batches for `seconds`; gives when each batch was handed over and heard of.
 
     `submit(producer, done)` hands over the producer's next batch and calls `done` once that is durable.
     """
-    latencies: list[float] = []
+    spans: list[Span] = []
     left = producers
     finished = threading.Event()
     end = time.perf_counter() + seconds
@@ -101,7 +112,7 @@ def measure(
         def done() -> None:
             nonlocal left
             now = time.perf_counter()
-            latencies.append((now - start) * 1e3)
+            spans.append((start, now))
             if now < end:
                 begin(producer)
             else:
@@ -114,39 +125,42 @@ def measure(
     for producer in range(producers):
         begin(producer)
     finished.wait()
-    return latencies
+    return spans
 
 
 def run_ledger(folder: Path, seconds: float, producers: int, batch: int) -> Result:
     """The ledger as it runs in the product, publisher and all."""
-    root, disk, clock = folder / "log", OsDisk(), SystemClock()
-    boot = boot_id()
-    secrets = make_log(root)
-    ledger = Ledger.open(root, disk, clock, secrets, ORIGIN, boot, os.urandom, kernel_clock_status)
-    session, context = begin(ledger, clock, boot)
-    pool = [_access(clock, session, context, ledger.state_index, number) for number in range(POOL_DRAFTS)]
-    groups = [tuple(pool[at : at + batch]) for at in range(0, POOL_DRAFTS, batch)]
-    streams = [os.urandom(16).hex() for _ in range(producers)]
-    numbers = [0] * producers
+    with _opened(folder) as (ledger, pool):
+        groups = [tuple(pool[at : at + batch]) for at in range(0, POOL_DRAFTS, batch)]
+        streams, boot = [os.urandom(16).hex() for _ in range(producers)], boot_id()
+        numbers = [0] * producers
+        published: list[Span] = []
+        publish = ledger.publish_now
 
-    def submit(producer: int, done: Callable[[], None]) -> None:
-        first = numbers[producer]
-        numbers[producer] = first + batch
+        def publish_timed() -> Checkpoint:
+            begun = time.perf_counter()
+            checkpoint = publish()
+            published.append((begun, time.perf_counter()))
+            return checkpoint
 
-        def answered(answer: Answer) -> None:
-            if answer.refusal is not None:
-                sys.exit(f"refused: {answer.refusal}")
-            done()
+        ledger.publish_now = publish_timed  # type: ignore[method-assign]
 
-        drafts = groups[(first // batch * producers + producer) % len(groups)]
-        ledger.submit(Batch(streams[producer], boot, first, drafts), answered)
+        def submit(producer: int, done: Callable[[], None]) -> None:
+            first = numbers[producer]
+            numbers[producer] = first + batch
 
-    start, size = time.perf_counter(), ledger.size
-    latencies = measure(seconds, producers, batch, submit)
-    rate = (ledger.size - size) / (time.perf_counter() - start)
-    ledger.close("bench")
-    shutil.rmtree(root)
-    return _result("ledger", producers, batch, rate, latencies)
+            def answered(answer: Answer) -> None:
+                if answer.refusal is not None:
+                    sys.exit(f"refused: {answer.refusal}")
+                done()
+
+            drafts = groups[(first // batch * producers + producer) % len(groups)]
+            ledger.submit(Batch(streams[producer], boot, first, drafts), answered)
+
+        start, size = time.perf_counter(), ledger.size
+        spans = measure(seconds, producers, batch, submit)
+        rate = (ledger.size - size) / (time.perf_counter() - start)
+    return _result("ledger", producers, batch, rate, spans, published)
 
 
 def make_log(root: Path) -> Secrets:
@@ -176,14 +190,74 @@ def make_log(root: Path) -> Secrets:
     )
 
 
-def run_plain(folder: Path, seconds: float, producers: int, batch: int) -> Result:
-    """A thread that takes what has queued, writes a line of JSON for each record, and syncs once."""
+class Lines:
+    """A line of JSON for each record, in a file that is synced once for each group."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "plain.jsonl"
+        self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        self._written = 0
+
+    def put(self, records: list[dict[str, Any]]) -> None:
+        """All of `records` are durable when this returns."""
+        lines = [json.dumps({"index": self._written, **record}) for record in records]
+        os.write(self._file, ("\n".join(lines) + "\n").encode())
+        os.fdatasync(self._file)
+        self._written += len(lines)
+
+    def close(self) -> None:
+        os.close(self._file)
+        self._path.unlink()
+
+
+class Table:
+    """A row of JSON for each record in SQLite (WAL, synchronous=FULL), one transaction for each group."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "sqlite"
+        self._folder.mkdir()
+        self._base = sqlite3.connect(self._folder / "log.db", check_same_thread=False)
+        self._base.execute("PRAGMA journal_mode=WAL")
+        self._base.execute("PRAGMA synchronous=FULL")
+        self._base.execute("CREATE TABLE log(number INTEGER PRIMARY KEY, record TEXT NOT NULL)")
+
+    def put(self, records: list[dict[str, Any]]) -> None:
+        """As `Lines.put`."""
+        with self._base:
+            self._base.executemany("INSERT INTO log(record) VALUES (?)", [(json.dumps(record),) for record in records])
+
+    def close(self) -> None:
+        self._base.close()
+        shutil.rmtree(self._folder)
+
+
+class Leaves:
+    """A leaf for each record in a Merkle tree of pymerkle, kept in SQLite as it sets that up (synchronous=FULL).
+
+    Its entries and leaf hashes are durable; roots, tiles and signatures are not made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "pymerkle"
+        self._folder.mkdir()
+        self._tree = SqliteTree(str(self._folder / "log.db"))
+
+    def put(self, records: list[dict[str, Any]]) -> None:
+        """As `Lines.put`."""
+        self._tree.append_entries([json.dumps(record).encode() for record in records], chunksize=len(records))
+
+    def close(self) -> None:
+        self._tree.close()
+        shutil.rmtree(self._folder)
+
+
+def run_store(program: str, folder: Path, seconds: float, producers: int, batch: int) -> Result:
+    """A thread that takes what has queued, and puts all of it into the store at once."""
+    store = STORES[program](folder)
     pool = [content(number) for number in range(POOL_DRAFTS)]
     groups = [pool[at : at + batch] for at in range(0, POOL_DRAFTS, batch)]
     queue: deque[tuple[list[dict[str, Any]], Callable[[], None]]] = deque()
     wanted, stopping = threading.Semaphore(0), threading.Event()
-    path = folder / "plain.jsonl"
-    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     written = 0
 
     def write() -> None:
@@ -192,10 +266,9 @@ def run_plain(folder: Path, seconds: float, producers: int, batch: int) -> Resul
             taken = [queue.popleft()]
             while queue and wanted.acquire(blocking=False):
                 taken.append(queue.popleft())
-            lines = [json.dumps({"index": written, **record}) for records, _ in taken for record in records]
-            os.write(file, ("\n".join(lines) + "\n").encode())
-            os.fdatasync(file)
-            written += len(lines)
+            records = [record for group, _ in taken for record in group]
+            store.put(records)
+            written += len(records)
             for _, done in taken:
                 done()
 
@@ -206,14 +279,45 @@ def run_plain(folder: Path, seconds: float, producers: int, batch: int) -> Resul
     thread = threading.Thread(target=write)
     thread.start()
     start = time.perf_counter()
-    latencies = measure(seconds, producers, batch, submit)
+    spans = measure(seconds, producers, batch, submit)
     rate = written / (time.perf_counter() - start)
     stopping.set()
     wanted.release()
     thread.join()
-    os.close(file)
-    path.unlink()
-    return _result("plain", producers, batch, rate, latencies)
+    store.close()
+    return _result(program, producers, batch, rate, spans, [])
+
+
+STORES: dict[str, Callable[[Path], Any]] = {"JSON lines": Lines, "SQLite": Table, "pymerkle": Leaves}
+PROGRAMS = (*STORES, "ledger")
+
+
+def run_memory(folder: Path) -> None:
+    """Print what the process holds in memory while the ledger takes 1,200,000 records in batches of 1,000."""
+    with _opened(folder) as (ledger, pool):
+        stream, boot = os.urandom(16).hex(), boot_id()
+        for number in range(1, 1_201):
+            at = (number * 1_000) % POOL_DRAFTS
+            answer = ledger.append(Batch(stream, boot, (number - 1) * 1_000, tuple(pool[at : at + 1_000])))
+            if answer.refusal is not None:
+                sys.exit(f"refused: {answer.refusal}")
+            if number in (10, 100, 200, 500, 1_000, 1_200):
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                print(f"{number * 1_000:>9,} records: {pages * os.sysconf('SC_PAGE_SIZE') >> 20} MiB", flush=True)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[tuple[Ledger, list[Draft]]]:
+    """A new log with a session in it, open, and accesses of that session to append."""
+    root, clock = folder / "log", SystemClock()
+    secrets = make_log(root)
+    ledger = Ledger.open(root, OsDisk(), clock, secrets, ORIGIN, boot_id(), os.urandom, kernel_clock_status)
+    session, context = begin(ledger, clock, boot_id())
+    try:
+        yield ledger, [_access(clock, session, context, ledger.state_index, number) for number in range(POOL_DRAFTS)]
+    finally:
+        ledger.close("bench")
+        shutil.rmtree(root)
 
 
 def begin(ledger: Ledger, clock: SystemClock, boot: str) -> tuple[int, int]:
@@ -247,16 +351,18 @@ def _draft(clock: SystemClock, kind: str, **fields: Any) -> Draft:
     return Draft(kind=kind, id=uuid7(at, os.urandom(10)), at=at, **fields)
 
 
-def _result(program: str, producers: int, batch: int, rate: float, latencies: list[float]) -> Result:
-    ordered = sorted(latencies)
+def _result(program: str, producers: int, batch: int, rate: float, spans: list[Span], published: list[Span]) -> Result:
+    during = [end - begun for begun, end in spans if any(begun < until and since < end for since, until in published)]
+    latencies = [end - begun for begun, end in spans]
     return Result(
-        program,
-        producers,
-        batch,
-        rate,
-        ordered[len(ordered) // 2],
-        ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)],
+        program, producers, batch, rate, _quantile(latencies, 50), _quantile(latencies, 99), _quantile(during, 99)
     )
+
+
+def _quantile(seconds: list[float], percent: int) -> float:
+    """In milliseconds; 0 for none."""
+    ordered = sorted(seconds) or [0.0]
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1e3
 
 
 def _file_system(folder: Path) -> str:
@@ -276,34 +382,39 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     parser.add_argument("--rounds", type=int, default=2, help="of all measurements; the best of each counts")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where to write: a folder on a real disk")
+    parser.add_argument("--memory", action="store_true", help="print the memory in use over 1,200,000 appends instead")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=".bench-ledger-", dir=options.folder))
     kind = _file_system(folder)
     if kind in {"tmpfs", "ramfs", "overlay"}:
         print(f"warning: {folder} lies on {kind}: syncing costs nothing there", file=sys.stderr)
-    rows = []
+    rows: list[Result] = []
     try:
+        if options.memory:
+            run_memory(folder)
+            return
         for producers, batch in SHAPES:
             found = [
-                run(folder, options.seconds, producers, batch)
+                run_ledger(folder, options.seconds, producers, batch)
+                if program == "ledger"
+                else run_store(program, folder, options.seconds, producers, batch)
                 for _ in range(options.rounds)
-                for run in (run_plain, run_ledger)
+                for program in PROGRAMS
             ]
-            rows.append([max(found[at::2], key=lambda result: result.records_per_s) for at in (0, 1)])
+            each = [found[at :: len(PROGRAMS)] for at in range(len(PROGRAMS))]
+            rows += [max(results, key=lambda result: result.records_per_s) for results in each]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:
-        print(json.dumps({"filesystem": kind, "results": [vars(result) for row in rows for result in row]}))
+        print(json.dumps({"filesystem": kind, "results": [vars(result) for result in rows]}))
         return
     print(f"filesystem {kind}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    print(f"{'producers':>9} {'batch':>6} | {'plain/s':>9} {'p50 ms':>7} {'p99 ms':>7}", end="")
-    print(f" | {'ledger/s':>9} {'p50 ms':>7} {'p99 ms':>7} | ratio")
-    for plain, ledger in rows:
-        print(f"{plain.producers:>9} {plain.batch:>6}", end="")
-        for result in (plain, ledger):
-            print(f" | {result.records_per_s:>9,.0f} {result.p50_ms:>7.2f} {result.p99_ms:>7.2f}", end="")
-        print(f" | {ledger.records_per_s / plain.records_per_s:.2f}")
+    print(f"{'producers':>9} {'batch':>6} {'program':<11}", end="")
+    print(f" {'records/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'publishing':>10}")
+    for row in rows:
+        print(f"{row.producers:>9} {row.batch:>6} {row.program:<11} {row.records_per_s:>10,.0f}", end="")
+        print(f" {row.p50_ms:>8.2f} {row.p99_ms:>8.2f} {row.publishing_p99_ms or float('nan'):>10.2f}")
 
 
 if __name__ == "__main__":
