@@ -67,7 +67,7 @@ def grow(root: Path, records: int, behind: int) -> None:
     state = ledger.state_index
     ledger.publish_now()
     ledger._process_lock.release()  # as if it were killed: the session stays open
-    signer = FileSigner(secrets.signer)
+    signer = FileSigner(secrets.signers)
     key = snapshot_key(secrets.digest_key)
     found = recover(Opening(disk, layout, signer, secrets.body_keys_by_id, key))
     publisher, standing, old = found.publisher, found.standing, found.standing.size
@@ -98,7 +98,7 @@ def grow(root: Path, records: int, behind: int) -> None:
             old = at
         pending = []
     checkpoint = Checkpoint(ORIGIN, records, tree.root())
-    put(layout.checkpoint, sign_checkpoint(checkpoint, secrets.signer))
+    put(layout.checkpoint, sign_checkpoint(checkpoint, *secrets.signers))
     for first in segments_of(disk, layout.journal):
         (layout.journal / segment_name(first)).unlink()
     write_journal(layout, tail)
