@@ -88,3 +88,37 @@ def test_errors_of_the_system_come_as_unavailable(tmp_path: Path) -> None:
             broken()
     assert [] == disk.names(tmp_path / "absent")
     disk.unlink(tmp_path / "absent")
+
+
+def test_what_is_said_to_be_durable_was_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated disk cannot see whether the real one syncs, and nor can a killed process: the calls are counted."""
+    disk, synced = OsDisk(), set[str]()
+    (tmp_path / "unfinished").mkdir()
+
+    def sync(descriptor: int) -> None:
+        synced.add(str(Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "fdatasync", sync)
+
+    def newly() -> set[str]:
+        found = set(synced)
+        synced.clear()
+        return found
+
+    disk.make_folder(tmp_path / "a" / "b", 0o755)
+    assert {".", "a"} == newly()
+    disk.write_synced([(tmp_path / "a" / "one", b"1"), (tmp_path / "a" / "two", b"2")], PRIVATE)
+    assert {"a/one", "a/two"} == newly()
+    write_whole(disk, tmp_path / "unfinished", [(tmp_path / "a" / "b" / "three", b"3")], PUBLIC)
+    assert {"unfinished/0", "a/b"} == newly()
+    disk.sync_folder(tmp_path / "a")
+    assert {"a"} == newly()
+    disk.settle(tmp_path / "a" / "two")
+    assert {"a/two"} == newly()
+    file = disk.open_append(tmp_path / "a" / "one")
+    file.write_at(1, b"x")
+    assert set() == newly()
+    file.sync()
+    assert {"a/one"} == newly()
+    file.close()

@@ -162,6 +162,21 @@ def test_a_torn_last_frame_is_cut_and_written_over(case: Case, disk: SimDisk) ->
     assert again.size == sum(len(frame.records) for frame in frames(case))
 
 
+def test_nothing_of_a_long_torn_frame_stays_behind_what_is_written_over_it(case: Case, disk: SimDisk) -> None:
+    ledger = case.recover()
+    ledger.append(Batch(case.stream(), BOOT, 0, tuple(case.context() for _ in range(50))))
+    stop(ledger)
+    torn = frames(case)[-1]
+    disk.flip(SEGMENT, torn.end - 1)
+    stop(case.recover())
+    scan = Scan(disk, LAYOUT.journal, ORIGIN)
+    ended = [frame.end for frame in scan][-1]
+    assert ended < torn.end
+    assert scan.end is not None
+    assert scan.end.torn is None
+    assert not any(disk.copy(SEGMENT)[ended:])
+
+
 @pytest.mark.parametrize("what", ["magic", "length", "first", "record", "last byte"])
 def test_damage_before_the_last_frame_is_corruption_and_nothing_changes(case: Case, disk: SimDisk, what: str) -> None:
     filled(case)
