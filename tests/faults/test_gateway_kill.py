@@ -11,6 +11,7 @@ import random
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -19,6 +20,7 @@ from affidavit.cli.demo.site import Site
 
 KILLS = 20
 CLIENTS = 6
+CUT_SHORT = "the writer stopped while it published"
 APPLY = """
 system/clinic: {kind: postgresql, description: killed again and again}
 identity/ada: {kind: human, name: Ada}
@@ -34,12 +36,19 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self._dsn, self._name, self._moment = dsn, name, moment
         self.in_flight = ""
+        self.refused = ""
         self.acknowledged: list[str] = []
         self.received: list[str] = []
 
     def run(self) -> None:
         try:
-            with psycopg.connect(self._dsn, autocommit=True, prepare_threshold=2) as connection:
+            connection = psycopg.connect(self._dsn, autocommit=True, prepare_threshold=2)
+        except psycopg.Error as error:
+            self.refused = f"{self._name}: {error}"
+            self._moment.abort()
+            return
+        try:
+            with connection:
                 self._moment.wait(30)
                 for number in range(1_000_000):
                     self._one(connection, f"{self._name}-{number}", write=number % 2 == 0)
@@ -75,7 +84,10 @@ def test_kill_at_random_moments(postgres, clinic_db, capsys) -> None:
             batch = [Client(dsn, f"k{kill}c{number}", moment) for number in range(CLIENTS)]
             for client in batch:
                 client.start()
-            moment.wait(30)
+            with suppress(threading.BrokenBarrierError):
+                moment.wait(30)
+            assert [] == [client.refused for client in batch if client.refused], "a client was not let in"
+            assert not moment.broken, "a client did not come in within 30 s"
             time.sleep(chance.uniform(0.05, 0.5))
             site.kill()
             for client in batch:
@@ -102,7 +114,8 @@ def test_kill_at_random_moments(postgres, clinic_db, capsys) -> None:
     assert effects - markers == set(), "effects without a record"
     assert {row.partition(":")[0] for row in received} - markers == set(), "rows received without a record"
     assert set(acknowledged) - effects == set(), "the database lost what it acknowledged"
-    assert said.status == 0, said.output + said.errors
+    # Killed while it published, the files of that publication are there and not signed: left out, not accused.
+    assert said.status == 0 or (said.status == 3 and CUT_SHORT in " ".join(said.output.split())), said.output
     assert verdict.status == 0, verdict.output + verdict.errors
 
 

@@ -235,7 +235,8 @@ class Ledger:
         return self._failure
 
     def start(self) -> None:
-        """Start the writer and the publisher."""
+        """Start the writer and the publisher, which begins with what this start found unpublished."""
+        self._publish_soon.set()  # a log that is killed again and again within a second would else never publish
         for name, run in (("ledger writer", self._write_on), ("ledger publisher", self._publish_on)):
             thread = threading.Thread(target=run, name=name, daemon=True)
             self._threads.append(thread)

@@ -50,6 +50,17 @@ def test_many_producers_at_once(case: Case) -> None:
     assert 167 == ledger.size
 
 
+def test_what_a_start_found_is_published_at_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that is killed again and again within a second of its start would else never publish."""
+    monkeypatch.setattr(ledger_module, "PUBLISH_INTERVAL_S", 3_600.0)
+    ledger = case.recover()
+    assert ledger.published.size < ledger.size
+    ledger.start()
+    with ledger._changed:
+        assert ledger._changed.wait_for(lambda: ledger.published.size == ledger.size, 10)
+    ledger.close("done")
+
+
 def test_followers_see_a_change_before_its_producer_hears_of_it(case: Case) -> None:
     ledger = case.recover()
     seen: list[str] = []
