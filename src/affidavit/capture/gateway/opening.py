@@ -15,7 +15,7 @@ from affidavit.capture.gateway.enforced import Catalogue, difference
 from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture
 from affidavit.capture.gateway.unit import View
-from affidavit.errors import Unavailable
+from affidavit.errors import Conflict, Unavailable
 from affidavit.limits import STATE_WAIT_S
 from affidavit.record.body import SALT_BYTES, salt_text
 from affidavit.record.draft import Answer, Draft
@@ -90,7 +90,11 @@ async def note_drift(log: AsyncLog, live: LiveState, recorder: Recorder, catalog
             "objects": encode_ops(ops),
             "difference": difference(None if known is None else known.value, catalogue.observed),
         }
-        draft = recorder.draft("drift", recorder.clock.now_ns(), content, decided=index, root=live.preview(ops).root)
+        try:
+            root = live.preview(ops).root
+        except Conflict:
+            continue  # another session recorded it since we looked: the state moves on the ledger's thread
+        draft = recorder.draft("drift", recorder.clock.now_ns(), content, decided=index, root=root)
         if await _appended(log, live, draft):
             return
     raise _restless()
