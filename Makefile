@@ -10,7 +10,7 @@ SEED ?= 2026
 STEPS ?= 0
 SECONDS ?= 0
 
-.PHONY: help demo up test check sim mutations bench clean
+.PHONY: help demo up test check sim faults mutations bench clean
 
 help:
 	@echo "make demo    a real PostgreSQL, an afternoon in seconds, and the proof of what happened"
@@ -18,6 +18,7 @@ help:
 	@echo "make check   style, types and import rules"
 	@echo "make test    check, then every test"
 	@echo "make sim     the ledger on a disk that fails, lies and rots: SEED=n STEPS=n, or SECONDS=n"
+	@echo "make faults  a real process whose system calls fail or kill it: SEED=n, and SECONDS=n or three rounds of all"
 	@echo "make mutations    planted defects, each caught by its test"
 	@echo "make bench   the numbers in docs/PERFORMANCE.md, measured here"
 
@@ -38,6 +39,9 @@ test: check
 
 sim: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/simulation/campaign.py --seed $(SEED) --steps $(STEPS) --seconds $(SECONDS)
+
+faults: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python tests/faults/injection.py --seed $(SEED) --seconds $(SECONDS)
 
 mutations: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/mutations/run.py

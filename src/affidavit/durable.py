@@ -7,7 +7,6 @@ the pages away, so a second sync of the same descriptor would report success ove
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
@@ -121,10 +120,14 @@ class OsDisk:
         return self._read(path, limit, forbidden=_OTHERS)
 
     def exists(self, path: Path) -> bool:
+        # Not `lexists`: it takes every error for absence, and what cannot be looked at would then be written over.
         try:
-            return os.path.lexists(path)
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except OSError as error:
             raise _unavailable("read", path, error) from None
+        return True
 
     def names(self, folder: Path) -> list[str]:
         try:
@@ -135,7 +138,7 @@ class OsDisk:
             raise _unavailable("list", folder, error) from None
 
     def make_folder(self, path: Path, mode: int) -> None:
-        if path.is_dir():
+        if self._call("create", path, path.is_dir):
             return
         self.make_folder(path.parent, mode)
         try:
@@ -187,25 +190,21 @@ class OsDisk:
 
     def open_append(self, path: Path) -> AppendFile:
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return _OsAppendFile(path, self._call("open", path, os.open, path, flags))
+        descriptor = self._call("open", path, os.open, path, flags)
+        try:
+            return _OsAppendFile(path, descriptor, self._call("open", path, os.fstat, descriptor).st_size)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def lock(self, path: Path) -> Lock:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = self._call("open", path, os.open, path, flags, PRIVATE)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip() or "unknown"
+            self._call("lock", path, _take_lock, descriptor)
+        except BaseException:
             os.close(descriptor)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _unavailable("lock", path, error) from None
-            raise Unavailable(
-                "log.locked",
-                f"Another writer holds this log: process {holder}.",
-                "Only one process may write. Speak to the one that runs, or stop it first.",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            raise
         return _OsLock(descriptor)
 
     @staticmethod
@@ -243,10 +242,10 @@ class OsDisk:
 
 
 class _OsAppendFile:
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
+        self._size = size
 
     @property
     def size(self) -> int:
@@ -279,6 +278,21 @@ class _OsLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def _take_lock(descriptor: int) -> None:
+    """Take the lock, and say in the file who holds it. Raises `OSError` where the system refuses."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        holder = os.pread(descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip() or "unknown"
+        raise Unavailable(
+            "log.locked",
+            f"Another writer holds this log: process {holder}.",
+            "Only one process may write. Speak to the one that runs, or stop it first.",
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -122,3 +122,12 @@ def test_what_is_said_to_be_durable_was_synced(tmp_path: Path, monkeypatch: pyte
     file.sync()
     assert {"a/one"} == newly()
     file.close()
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
+    disk = OsDisk()
+    assert disk.exists(tmp_path)
+    assert not disk.exists(tmp_path / "absent")
+    assert not disk.exists(tmp_path / "absent" / "below")
+    with pytest.raises(Unavailable):
+        disk.exists(tmp_path / ("x" * 300))  # the system refuses the name

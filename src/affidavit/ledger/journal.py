@@ -192,8 +192,9 @@ class Journal:
     def _rotate(self, first: int) -> None:
         """Go on in a new segment. It appears whole, so a crash leaves either no new segment or an empty one."""
         _create_segment(self._disk, self._folder, self._temporary, first, self._origin)
-        self._file.close()
-        self._file = self._disk.open_append(self._folder / segment_name(first))
+        opened = self._disk.open_append(self._folder / segment_name(first))
+        self._file.close()  # only now: where opening fails, `close` finds a file that is open
+        self._file = opened
         self.segment = first
         self._end = self._filled = SEGMENT_HEADER_BYTES
 
