@@ -395,7 +395,8 @@ class Life:
             clock.advance(self._chance.choice((10**6, 10**9, 700 * 10**9)))
 
     def _try_a_former_stream(self) -> None:
-        if self.world.former:
+        # A disk that lies may have lost all that a stream ever handed over: then it is a new one, and may go on.
+        if self.world.former and not self.world.lying:
             answers: list[str] = []
             self._chance.choice(self.world.former).hand_over_to(self.ledger, answers)
             self._slice("writer")
