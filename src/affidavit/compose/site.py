@@ -27,6 +27,7 @@ from affidavit.history.shared import SharedRecords
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.own import denied_rotation
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.rotate import FileSuccessor, known_keys, own_chain
@@ -168,6 +169,7 @@ class Site:
             receipt=_no_receipt if ledger is None else ledger.receipt,
             keys=self.keys,
             rotate=_no_rotation if ledger is None else partial(self._rotate, ledger),
+            rotation_denied=_no_denial if ledger is None else partial(_record_denial, ledger),
         )
 
     def _authorities(self) -> tuple[AuthorityStatus, ...]:
@@ -203,6 +205,16 @@ def _no_rotation(post_quantum: bool | None, reason: str, content: Mapping[str, A
     """For a process that only reads. Raises `Unavailable`."""
     del post_quantum, content, fields
     raise Unavailable("log.read_only", f"This process only reads the log; it cannot rotate its key: {reason[:100]}.")
+
+
+def _record_denial(ledger: Ledger, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+    """Record that somebody asked for a rotation who may not; the record's index. Raises `Unavailable`."""
+    return ledger.record(denied_rotation(reason, content, fields))
+
+
+def _no_denial(reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+    """As `_no_rotation`."""
+    return _no_rotation(None, reason, content, fields)
 
 
 def _no_receipt(index: int) -> bytes:

@@ -240,6 +240,9 @@ def _log_words(record: Record) -> str:
         return gap_words(content)
     if kind == "log.heartbeat":
         return f"the source {one_line(content.get('source', 'of an unknown name'))} was heard of"
+    if kind == "log.key":
+        verb = "was not allowed to rotate" if record.header.decision == "deny" else "rotated"
+        return f"{verb} the log's key{_reason_words(content)}"
     if kind == "clock":
         state = "synchronised" if content.get("synchronized") else "not synchronised"
         return f"the clock was {state}"

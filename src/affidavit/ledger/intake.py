@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from affidavit.ledger.group import Group
-from affidavit.ledger.own import Own
+from affidavit.ledger.own import Own, close_record
 from affidavit.ledger.sequencer import Sequencer, batch_bytes
 from affidavit.limits import GROUP_BYTES_MAX, HEADER_BYTES_TYPICAL, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX
 from affidavit.record.draft import Answer, Batch, Refusal
@@ -50,6 +50,16 @@ def own_entry(own: Own, done: Done) -> Entry:
 def acting_entry(act: Callable[[], None], done: Done) -> Entry:
     """An entry that does something between two groups."""
     return Entry(lambda _, __, ___: Answer(()), done, act=act)
+
+
+def closing_entry(reason: str, answered: Callable[[], None]) -> Entry:
+    """The last entry: it seals the record of the end. `answered` is called, whatever became of it."""
+
+    def seal(sequencer: Sequencer, now_ns: int, group: Group) -> Answer:
+        own = close_record(reason, len(sequencer.standing.open_streams()))
+        return Answer((sequencer.seal_own(own, now_ns, group),))
+
+    return Entry(seal, lambda _: answered(), last=True)
 
 
 def refused_entry(refusal: Refusal, done: Done) -> Entry:

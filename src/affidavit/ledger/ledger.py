@@ -28,13 +28,13 @@ from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.group import Group
-from affidavit.ledger.intake import Done, Entry, Intake, acting_entry, batch_entry, own_entry
+from affidavit.ledger.intake import Done, Entry, Intake, acting_entry, batch_entry, closing_entry, own_entry
 from affidavit.ledger.journal import Journal
 from affidavit.ledger.keeper import Keeper
 from affidavit.ledger.kept import KeptCheckpoints
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.own import Host, Own, close_record, gap_records, key_record, open_record
+from affidavit.ledger.own import Host, Own, gap_records, key_record, open_record
 from affidavit.ledger.pruning import Pruner
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
@@ -249,16 +249,14 @@ class Ledger:
 
     def append(self, batch: Batch) -> Answer:
         """`submit`, and wait for the answer. Not for the writer's own thread, such as in `done` or a follower."""
-        answers: list[Answer] = []
-        answered = threading.Event()
+        return self._answered(lambda done: batch_entry(batch, done))
 
-        def done(answer: Answer) -> None:
-            answers.append(answer)
-            answered.set()
-
-        self.submit(batch, done)
-        self._wait(answered)
-        return answers[0]
+    def record(self, own: Own) -> int:
+        """Make a record of the ledger itself durable while it runs; its index. Raises `Unavailable`."""
+        answer = self._answered(lambda done: own_entry(own, done))
+        if answer.refusal is not None:
+            raise Unavailable("log.unavailable", f"The log does not take records now: {answer.refusal.message}")
+        return answer.receipts[0].index
 
     def flush(self) -> None:
         """Wait until everything submitted so far was answered. Raises `Unavailable` where the ledger has stopped."""
@@ -415,7 +413,7 @@ class Ledger:
         Raises where the end could not be recorded or published; the log is let go anyway.
         """
         answered = threading.Event()
-        if not self._intake.put(_closing_entry(reason, answered.set)):
+        if not self._intake.put(closing_entry(reason, answered.set)):
             return
         try:
             self._wait(answered)
@@ -555,6 +553,19 @@ class Ledger:
         with self._changed:
             return self._recent[index - self._base] if self._base <= index < self._size else None
 
+    def _answered(self, entry: Callable[[Done], Entry]) -> Answer:
+        answers: list[Answer] = []
+        answered = threading.Event()
+
+        def done(answer: Answer) -> None:
+            answers.append(answer)
+            answered.set()
+
+        if not self._intake.put(entry(done)):
+            return _CLOSED
+        self._wait(answered)
+        return answers[0]
+
     def _wait(self, answered: threading.Event) -> None:
         if self._threads:
             answered.wait()
@@ -578,14 +589,6 @@ class Ledger:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise Unavailable("ledger.stopped", f"The ledger has stopped: {self._failure}", "Start it again.")
-
-
-def _closing_entry(reason: str, answered: Callable[[], None]) -> Entry:
-    def seal(sequencer: Sequencer, now_ns: int, group: Group) -> Answer:
-        own = close_record(reason, len(sequencer.standing.open_streams()))
-        return Answer((sequencer.seal_own(own, now_ns, group),))
-
-    return Entry(seal, lambda _: answered(), last=True)
 
 
 def _ignore(_: Answer) -> None:

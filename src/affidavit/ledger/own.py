@@ -109,6 +109,11 @@ def key_record(reason: str, note: bytes, content: Mapping[str, Any], fields: Map
     return Own("log.key", {"reason": reason, "note": note.decode(), **content}, fields)
 
 
+def denied_rotation(reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> Own:
+    """`log.key`: somebody asked for a rotation, and policy did not let them; the keys stay as they are."""
+    return Own("log.key", {"reason": reason, **content}, {**fields, "outcome": "none"})
+
+
 def _about(keys: Sequence[VerifierKey]) -> dict[str, Any]:
     about: dict[str, Any] = {
         "origin": keys[0].name,

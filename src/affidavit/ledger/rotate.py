@@ -204,7 +204,7 @@ def publish_rotation(disk: Disk, layout: Layout, note: bytes) -> None:
 def waiting_note(
     published: Checkpoint, base: int, recent: Sequence[Stored], keys: Mapping[bytes, BodyKey]
 ) -> bytes | None:
-    """The note of the `log.key` record right behind the checkpoint, or None where another record or none stands there.
+    """The note of the `log.key` record right behind the checkpoint, or None where none stands there, or a denied one.
 
     `recent` are the records from `base` on. Raises `Corruption` for a record of that kind that cannot be read.
     """
@@ -212,7 +212,7 @@ def waiting_note(
     if at >= len(recent):
         return None
     header = decode_header(recent[at][0])
-    if header.kind != "log.key":
+    if header.kind != "log.key" or header.decision == "deny":
         return None
     try:
         plain = open_slot(recent[at][1], header.body or "", keys)

@@ -32,7 +32,8 @@ async def show(request: Request) -> Response:
 
 
 async def rotate(request: Request) -> Response:
-    """POST /v1/key/rotation: give the log a new key; the old private one is forgotten. Takes the right to administer.
+    """POST /v1/key/rotation: give the log a new key; the old private one is forgotten. Takes the right to administer:
+    a denied attempt is a `log.key` record, too.
 
     Members: `reason`, `post_quantum`? (whether an ML-DSA-44 key signs beside the Ed25519 key; else as before). The
     answer: `index` of the `log.key` record, and the new `keys`.
@@ -45,10 +46,15 @@ async def rotate(request: Request) -> Response:
         raise InvalidInput("key.reason", "A rotation needs a reason of a reasonable length.", "Say why with --reason.")
     state, at = services.live.snapshot(), services.clock.now_ns()
     authorization = decide_rotation(state, actor.identity, at)
-    if not authorization.allowed:
-        raise Denied("key.denied", "Policy does not let you rotate the log's key.", "Ask an administrator of the log.")
     content = {"authorization": authorization.block(), "decided_at": format_moment(at), "via": actor.via()}
     fields = {"actor": actor.identity, "action": "admin", "decision": authorization.decision, "decided": state.index}
+    if not authorization.allowed:
+        index = await asyncio.to_thread(services.rotation_denied, reason, content, fields)
+        raise Denied(
+            "key.denied",
+            f"Policy does not let you rotate the log's key; the attempt is record {index}.",
+            f"See `affidavit explain {index}`, or ask an administrator of the log.",
+        )
     index = await asyncio.to_thread(services.rotate, asked.get("post_quantum"), reason, content, fields)
     keys = services.keys().epochs[-1].keys
     return JsonResponse({"index": index, "keys": [key.to_text() for key in keys]})

@@ -26,7 +26,8 @@ class Services:
     gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
     written lately (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with
     each. `stopping`: endless streams end now. `keys` gives all keys that the log had; `rotate(post_quantum, reason,
-    content, fields)` gives it new ones, and the index of the record that says so.
+    content, fields)` gives it new ones, and the index of the record that says so; `rotation_denied(reason, content,
+    fields)` records that somebody may not.
     """
 
     origin: str
@@ -49,3 +50,4 @@ class Services:
     receipt: Callable[[int], bytes]
     keys: Callable[[], KeyChain]
     rotate: Callable[[bool | None, str, Mapping[str, Any], Mapping[str, Any]], int]
+    rotation_denied: Callable[[str, Mapping[str, Any], Mapping[str, Any]], int]

@@ -70,7 +70,7 @@ class Changes:
         self._decide(line, line.content, ops, state, approvers)
 
     def take_rotation(self, line: Line, state: State, unknown: str) -> None:
-        """Check who rotated the log's key, and that policy let them, against the state that it was decided under."""
+        """Check who asked for another key of the log, and what policy said to that, under the state of that moment."""
         header, content = line.header, line.content
         if unknown or content is None:
             self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
@@ -84,7 +84,7 @@ class Changes:
         except (AffidavitError, ValueError) as error:
             self._fail(line, "key.decided", f"The rotation {line.index} could not be decided again: {error}")
             return
-        if differs or not again.allowed or header.decision != "allow":
+        if differs or header.decision != again.decision or again.allowed != ("note" in content):
             message = (
                 f"The rotation {line.index} by {header.actor}, decided again, differs: {differs or again.decision}."
             )

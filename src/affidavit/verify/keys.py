@@ -122,7 +122,7 @@ class KeyRecords:
 
     def take(self, line: Line) -> None:
         """Check one line."""
-        if line.header.kind != "log.key":
+        if line.header.kind != "log.key" or line.header.decision == "deny":  # a denied one changes nothing: duty 15
             return
         self._notes.looked(Duty.KEYS)
         self._recorded.add(line.index)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from office import PEOPLE, Office, office
+from ledgercase import AwaySigner
+from office import PEOPLE, Office, office, opened
 
 from affidavit.archive.open import open_archive
 from affidavit.cli.main import run
@@ -53,15 +55,62 @@ def test_an_administrator_rotates_and_the_log_goes_on(desk: Office) -> None:
 
 
 def test_who_may_not_administer_the_log_may_not_rotate(desk: Office) -> None:
-    size = desk.ledger.size
     ana = desk.client(desk.token("ana"))
     size = desk.ledger.size
-    with pytest.raises(Denied, match="Policy does not let you"):
-        ana.post("/v1/key/rotation", {"reason": "mine now"})
     for reason in ("", "  ", "x" * 2_000):
         with pytest.raises(InvalidInput):
             desk.admin.post("/v1/key/rotation", {"reason": reason})
     assert size == desk.ledger.size
+    before = desk.admin.get("/v1/key")
+    with pytest.raises(Denied, match=f"Policy does not let you rotate the log's key; the attempt is record {size}"):
+        ana.post("/v1/key/rotation", {"reason": "mine now"})
+    assert before == desk.admin.get("/v1/key")
+    record = desk.admin.get(f"/v1/records/{size}")
+    said = tuple(record["header"][name] for name in ("kind", "actor", "action", "decision", "outcome"))
+    assert ("log.key", desk.live.resolve("ana"), "admin", "deny", "none") == said
+    assert ("mine now", "token") == (record["body"]["reason"], record["body"]["via"]["method"])
+    assert "ana was not allowed to rotate the log's key (“mine now”)" in record["sentence"]
+    assert "deny" == desk.admin.get(f"/v1/records/{size}/explain")["again"]["decision"]
+
+
+def test_a_denied_rotation_holds_in_every_verdict_and_stops_no_start(tmp_path: Path) -> None:
+    """Also where its record stands right behind the checkpoint, as the record of a rotation does."""
+    with office(tmp_path) as desk:
+        desk.apply(PEOPLE)
+        ana, root = desk.client(desk.token("ana")), desk.root
+        desk.ledger.publish_now()
+        behind = desk.ledger.size
+        away = AwaySigner(desk.ledger.verifiers)
+        signer, desk.ledger._publisher.signer = desk.ledger._publisher.signer, away
+        with pytest.raises(Denied):
+            ana.post("/v1/key/rotation", {"reason": "mine now"})
+        assert (behind, behind + 1) == (desk.ledger.published.size, desk.ledger.size)
+        kept = tmp_path / "killed"
+        shutil.copytree(root, kept, ignore=shutil.ignore_patterns("*.sock"))
+        desk.ledger._publisher.signer = signer
+        index = desk.admin.post("/v1/key/rotation", {"reason": "yearly"})["index"]
+        assert behind < index
+    for folder in (root, kept):
+        with opened(folder) as again:
+            assert behind < again.ledger.size
+        secrets = Secrets.load(OsDisk(), folder / "secrets")
+        verdict = verify(open_archive(str(folder)), secrets.verifiers, secrets.body_keys_by_id)
+        assert [] == failed(verdict)
+
+
+def test_a_denial_that_was_none_is_found_by_deciding_again(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    from affidavit.server import rotating
+
+    ana = desk.client(desk.token("ana"))
+    real, of_ana = rotating.decide_rotation, desk.live.resolve("ana")
+    monkeypatch.setattr(rotating, "decide_rotation", lambda state, actor, at: real(state, of_ana, at))
+    with pytest.raises(Denied, match="the attempt is record"):
+        desk.admin.post("/v1/key/rotation", {"reason": "yearly"})
+    desk.ledger.publish_now()
+    secrets = Secrets.load(OsDisk(), desk.root / "secrets")
+    verdict = verify(open_archive(str(desk.root)), secrets.verifiers, secrets.body_keys_by_id)
+    assert ["key.decided"] == [one.code for check in verdict.checks for one in check.findings]
+    ana.close()
 
 
 def output(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> dict[str, object]:
