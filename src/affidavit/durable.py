@@ -7,6 +7,7 @@ the pages away, so a second sync of the same descriptor would report success ove
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -15,12 +16,13 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from affidavit.errors import Corruption, InvalidInput, Unavailable
+from affidavit.errors import AffidavitError, Corruption, InvalidInput, Unavailable
 from affidavit.limits import LOCK_BYTES_MAX
 
 PRIVATE, PUBLIC = 0o600, 0o644
 PRIVATE_FOLDER, PUBLIC_FOLDER = 0o700, 0o755
-_OTHERS = 0o077
+_OTHERS, _WRITABLE = 0o077, 0o022
+_LINK_HINT = "Put the folder itself there, or mount it there."
 _Result = TypeVar("_Result")
 
 
@@ -53,7 +55,9 @@ class Disk(Protocol):
         """The whole file, or None where there is none. Raises `Corruption` above `limit` bytes, links not followed."""
 
     def read_private(self, path: Path, limit: int) -> bytes | None:
-        """As `read`; raises `InvalidInput` where the group or others may do anything with the file."""
+        """As `read`, for what nobody else may know or choose. Raises `InvalidInput` where the group or others may do
+        anything with the file or write to its folder, where either belongs to another user than this process's or root,
+        or where the folder is a link."""
 
     def exists(self, path: Path) -> bool:
         """True where a file or folder of that name is."""
@@ -65,7 +69,9 @@ class Disk(Protocol):
         """The folder is there when this returns, durably, with its parents. One that exists is left as it is."""
 
     def write_synced(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
-        """Each file is new or replaced and its content durable when this returns; its *name* is not yet."""
+        """Each file is new or replaced and its content durable when this returns; its *name* is not yet.
+
+        Nothing is written into a file that others than this process's user may use where `mode` is `PRIVATE`."""
 
     def rename(self, source: Path, target: Path) -> None:
         """`target` is atomically the file that was `source`; durable after `sync_folder` of both folders."""
@@ -114,10 +120,24 @@ class OsDisk:
     """The operating system's files."""
 
     def read(self, path: Path, limit: int) -> bytes | None:
-        return self._read(path, limit, forbidden=0)
+        return self._read(path, limit)
 
     def read_private(self, path: Path, limit: int) -> bytes | None:
-        return self._read(path, limit, forbidden=_OTHERS)
+        try:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if self._call("read", path.parent, path.parent.is_symlink):
+                raise InvalidInput(
+                    "disk.link", f"{path.parent} is a link, and secrets are not read through one.", _LINK_HINT
+                ) from None
+            raise _not_ours("read", path.parent, error) from None
+        try:
+            _check_private(path.parent, os.fstat(folder), _WRITABLE, "700")
+            return self._read(path, limit, folder)
+        finally:
+            os.close(folder)
 
     def exists(self, path: Path) -> bool:
         # Not `lexists`: it takes every error for absence, and what cannot be looked at would then be written over.
@@ -154,6 +174,8 @@ class OsDisk:
             for path, data in files:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
                 open_files.append((path, self._call("create", path, os.open, path, flags, mode)))
+                if mode == PRIVATE:  # somebody else may have put it there, to read what is written
+                    _check_private(path, self._call("look at", path, os.fstat, open_files[-1][1]), _OTHERS, "600")
                 self._call("write", path, _write_all, open_files[-1][1], data)
             for path, descriptor in open_files:
                 self._call("sync", path, os.fsync, descriptor)
@@ -208,23 +230,21 @@ class OsDisk:
         return _OsLock(descriptor)
 
     @staticmethod
-    def _read(path: Path, limit: int, forbidden: int) -> bytes | None:
+    def _read(path: Path, limit: int, private_in: int | None = None) -> bytes | None:
+        """`private_in`: the open folder of a private file; what was checked is then what is read, whoever renames."""
+        name = path if private_in is None else path.name
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=private_in)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unavailable("read", path, error) from None
+            raise (_unavailable if private_in is None else _not_ours)("read", path, error) from None
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise Corruption("disk.kind", f"{path} is not a regular file.", "Look at what stands in its place.")
-            if found.st_mode & forbidden:
-                raise InvalidInput(
-                    "disk.permissions",
-                    f"{path} may be used by others than its owner (mode {stat.S_IMODE(found.st_mode):04o}).",
-                    f"Run: chmod 600 {path}",
-                )
+            if private_in is not None:
+                _check_private(path, found, _OTHERS, "600")
             if found.st_size > limit:
                 raise Corruption("disk.size", f"{path} holds {found.st_size} bytes; at most {limit} can be right.")
             return _read_all(descriptor, limit)
@@ -308,6 +328,36 @@ def _read_all(descriptor: int, limit: int) -> bytes:
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
+
+
+def _check_private(path: Path, found: os.stat_result, forbidden: int, mode: str) -> None:
+    """Raise `InvalidInput` where others may do what is `forbidden`, or own it: then they may give it to themselves."""
+    user = os.geteuid()
+    if found.st_uid not in (user, 0):
+        raise InvalidInput(
+            "disk.owner",
+            f"{path} belongs to the user {found.st_uid}, and this process runs as {user}.",
+            f"Run this as that user, for one command: sudo -u '#{found.st_uid}' … If that is not who keeps this log, "
+            f"somebody put it there. To take it over, run: chown {user} {path}",
+        )
+    if found.st_mode & forbidden:
+        what = "used" if forbidden == _OTHERS else "written to"
+        raise InvalidInput(
+            "disk.permissions",
+            f"{path} may be {what} by others than its owner (mode {stat.S_IMODE(found.st_mode):04o}).",
+            f"Run: chmod {mode} {path}",
+        )
+
+
+def _not_ours(verb: str, path: Path, error: OSError) -> AffidavitError:
+    """For a private file or its folder: what its reader can do where they may not."""
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return _unavailable(verb, path, error)
+    return InvalidInput(
+        "disk.owner",
+        f"The user {os.geteuid()}, as whom this process runs, may not {verb} {path}.",
+        "Run this as the user who keeps the log, or give it to this one with chown.",
+    )
 
 
 def _unavailable(verb: str, path: Path, error: OSError) -> Unavailable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,116 @@ def test_a_key_file_that_others_may_read_is_refused_with_what_to_do(tmp_path: Pa
     with pytest.raises(InvalidInput, match="chmod 600") as caught:
         disk.read_private(path, 10)
     assert "disk.permissions" == caught.value.code
+
+
+STRANGER = 54_321
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root")
+
+
+def secret_in(folder: Path) -> Path:
+    path = folder / "secrets" / "log.key"
+    clear_temporary(OsDisk(), folder / "unfinished")
+    write_whole(OsDisk(), folder / "unfinished", [(path, b"secret")], PRIVATE)
+    assert b"secret" == OsDisk().read_private(path, 10)
+    return path
+
+
+def refused_code(path: Path) -> tuple[str, str]:
+    with pytest.raises(InvalidInput) as refused:
+        OsDisk().read_private(path, 10)
+    return refused.value.code, refused.value.hint
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o770, 0o1777, 0o722])
+def test_a_key_in_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    path = secret_in(tmp_path)
+    path.parent.chmod(mode)
+    assert ("disk.permissions", f"Run: chmod 700 {path.parent}") == refused_code(path)
+    path.parent.chmod(0o755)
+    assert b"secret" == OsDisk().read_private(path, 10), "that others see its name harms nothing"
+
+
+def test_a_key_is_read_through_no_link(tmp_path: Path) -> None:
+    path = secret_in(tmp_path)
+    (tmp_path / "linked").symlink_to(path.parent)
+    assert "disk.link" == refused_code(tmp_path / "linked" / "log.key")[0]
+    (tmp_path / "secrets" / "link.key").symlink_to(path)
+    with pytest.raises(Unavailable):
+        OsDisk().read_private(tmp_path / "secrets" / "link.key", 10)
+    os.mkfifo(tmp_path / "secrets" / "pipe.key", 0o600)
+    with pytest.raises(Corruption, match="not a regular file"):
+        OsDisk().read_private(tmp_path / "secrets" / "pipe.key", 10)
+    assert OsDisk().read_private(tmp_path / "secrets" / "absent.key", 10) is None
+    assert OsDisk().read_private(tmp_path / "nowhere" / "log.key", 10) is None
+
+
+@AS_ROOT
+def test_a_key_or_folder_of_another_user_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = secret_in(tmp_path)
+    os.chown(path, STRANGER, -1)
+    code, hint = refused_code(path)
+    assert "disk.owner" == code and hint.endswith(f"chown 0 {path}")
+    os.chown(path, 0, -1)
+    os.chown(path.parent, STRANGER, -1)
+    code, hint = refused_code(path)
+    assert "disk.owner" == code and hint.endswith(f"chown 0 {path.parent}")
+
+
+@AS_ROOT
+def test_another_user_reads_roots_key_where_root_lets_them_and_is_told_where_not(tmp_path: Path) -> None:
+    path = secret_in(tmp_path)
+    told = as_stranger(tmp_path, lambda: refused_code(path))
+    assert "disk.owner" in told and "chown" in told
+    path.parent.chmod(0o755)
+    os.chown(path, STRANGER, -1)
+    assert "b'secret'" == as_stranger(tmp_path, lambda: OsDisk().read_private(path, 10)), "in a folder of root's"
+    os.chown(path, STRANGER + 1, -1)
+    assert "disk.owner" in as_stranger(tmp_path, lambda: refused_code(path))
+
+
+@AS_ROOT
+def test_no_secret_is_written_into_a_file_that_another_user_put_there(tmp_path: Path) -> None:
+    """They may, where a folder above was theirs to write to; the file is theirs, and open in their process."""
+    drafts = tmp_path / "unfinished"
+    drafts.mkdir()
+    (drafts / "0").write_bytes(b"")
+    os.chown(drafts / "0", STRANGER, -1)
+    for mode in (0o600, 0o666):
+        (drafts / "0").chmod(mode)
+        with pytest.raises(InvalidInput) as refused:
+            write_whole(OsDisk(), drafts, [(tmp_path / "log.key", b"secret")], PRIVATE)
+        assert ("disk.owner", b"") == (refused.value.code, (drafts / "0").read_bytes())
+    assert not (tmp_path / "log.key").exists()
+
+
+def test_no_secret_is_written_into_a_file_that_others_may_read(tmp_path: Path) -> None:
+    (tmp_path / "0").write_bytes(b"")
+    (tmp_path / "0").chmod(0o644)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        OsDisk().write_synced([(tmp_path / "0", b"secret")], PRIVATE)
+    assert b"" == (tmp_path / "0").read_bytes()
+
+
+def as_stranger(folder: Path, act: Callable[[], object]) -> str:
+    """What `act` gives in a process of another user, which the folders above let through."""
+    for above in (folder, *folder.parents):
+        if above.stat().st_uid == 0 and above.stat().st_mode & 0o777 == 0o700:
+            above.chmod(0o711)
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.setresuid(STRANGER, STRANGER, STRANGER)
+        try:
+            said = repr(act())
+        except BaseException as error:
+            said = repr(error)
+        os.write(theirs, said.encode())
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as answer:
+        said = answer.read().decode()
+    os.waitpid(pid, 0)
+    return said
 
 
 def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:

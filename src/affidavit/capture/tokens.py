@@ -12,13 +12,13 @@ import hashlib
 import hmac
 import os
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affidavit.capture.administration import Actor, Administration, Result, Wish
+from affidavit.durable import Disk
 from affidavit.errors import Denied, InvalidInput, Unavailable
 from affidavit.history.live import Live
 from affidavit.limits import TOKEN_CHARS_MAX
@@ -39,7 +39,8 @@ def thumbprint_of(token: str) -> str:
 class TokenStore:
     """The folder of verifiers, `secrets/scram`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        self._disk = disk
         self._folder = folder
 
     def write(self, thumbprint: str, verifier: str) -> None:
@@ -57,18 +58,9 @@ class TokenStore:
             raise Unavailable("token.store", f"{path} cannot be written: {error.strerror}.") from None
 
     def read(self, thumbprint: str) -> str | None:
-        """The verifier's text; None where there is none. Raises `InvalidInput` where others may read it."""
-        path = self._path(thumbprint)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Unavailable("token.store", f"{path} cannot be read: {error.strerror}.") from None
-        with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise InvalidInput("token.mode", f"Others may read {path}.", f"Run `chmod 600 {path}`.")
-            return file.read(_VERIFIER_BYTES_MAX).decode("ascii", "replace").strip()
+        """The verifier's text; None where there is none. Raises as `Disk.read_private`."""
+        data = self._disk.read_private(self._path(thumbprint), _VERIFIER_BYTES_MAX)
+        return None if data is None else data.decode("ascii", "replace").strip()
 
     def remove(self, thumbprint: str) -> None:
         """Forget a verifier; nothing happens where there is none."""

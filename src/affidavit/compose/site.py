@@ -147,7 +147,7 @@ class Site:
         """
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
-        store = TokenStore(self.layout.secrets / "scram")
+        store = TokenStore(self.disk, self.layout.secrets / "scram")
         return Services(
             origin=self.config.origin,
             host=host_name(),
