@@ -35,6 +35,10 @@ SOCKET_NAME = "affidavit.sock"
 POSTGRESQL_PORT = 5432
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*")
 _URL = re.compile(r"https?://[^\s/@?#]+(/[\x21-\x7e]*)?")
+_WITNESS_URL = re.compile(
+    r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?"
+)
+_PORT_MAX = 65_535
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _TOP_KEYS = (
     "origin",
@@ -200,13 +204,12 @@ def parse_config(data: bytes, root: Path) -> Config:
     for system in systems:
         if systems.count(system) > 1:
             raise InvalidInput("config.gateway", f"Two [[gateway]] tables name the system {system}.")
-    outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
+    outside = _outsides(document, root)
     public = _public(_table(document, "public")) if "public" in document else None
     authorities = _authorities(document, root)
-    witnesses = tuple(_witness(item, origin) for item in _tables(document, "witness"))
-    _check_distinct(witnesses)
+    witnesses = _witnesses(document, origin)
     policy = root.absolute() / _text(document, "policy", "policy") if "policy" in document else None
-    unguarded = _text(document, "unguarded", "unguarded", _UNGUARDED[0])
+    unguarded = document.get("unguarded", _UNGUARDED[0])
     if unguarded not in _UNGUARDED:
         raise InvalidInput("config.unguarded", f"unguarded = {unguarded!r} is not known.", 'Write "start" or "refuse".')
     return Config(origin, ServerConfig(socket), gateways, outside, public, authorities, witnesses, policy, unguarded)
@@ -226,7 +229,7 @@ def parse_address(text: str, key: str, default_port: int | None = None) -> Addre
     """The address in `HOST:PORT` or `[IPV6]:PORT`. Raises `InvalidInput` naming `key`."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]/@]+))(?::(\d{1,5}))?", text)
     port = int(match[3]) if match and match[3] else default_port
-    if match is None or port is None or port > 65_535:
+    if match is None or port is None or port > _PORT_MAX:
         raise InvalidInput("config.address", f"{key} = {text!r} is no address.", 'Write it as "127.0.0.1:6432".')
     return Address(match[1] or match[2], port)
 
@@ -303,6 +306,21 @@ def _gateway(table: Mapping[str, Any], root: Path) -> GatewayConfig:
     )
 
 
+def _outsides(document: Mapping[str, Any], root: Path) -> tuple[OutsideConfig, ...]:
+    outside = tuple(_outside(item, root) for item in _tables(document, "outside"))
+    found: set[Path] = set()
+    for item in outside:
+        real = item.folder.resolve()
+        if real in found:
+            raise InvalidInput(
+                "config.outside",
+                f"Two [[outside]] tables name the folder {item.folder}.",
+                "Keep one of them; a second copy belongs on another disk or machine.",
+            )
+        found.add(real)
+    return outside
+
+
 def _outside(table: Mapping[str, Any], root: Path) -> OutsideConfig:
     _check_keys(table, _OUTSIDE_KEYS, "outside.")
     folder = root.absolute() / _text(table, "folder", "outside.folder")
@@ -348,12 +366,42 @@ def _authority(table: Mapping[str, Any], root: Path) -> AuthorityConfig:
     return AuthorityConfig(name, url, certificates, interval_s)
 
 
+def _witnesses(document: Mapping[str, Any], origin: str) -> tuple[WitnessConfig, ...]:
+    witnesses = tuple(_witness(item, origin) for item in _tables(document, "witness"))
+    names: set[str] = set()
+    keys: dict[bytes, str] = {}
+    for witness in witnesses:
+        if witness.name in names:
+            raise InvalidInput(
+                "config.witness",
+                f"Two [[witness]] tables have the same name, {witness.name}.",
+                "Give each its own: `ready` and the log call it by that.",
+            )
+        other = keys.setdefault(witness.key.public_key, witness.name)
+        if other != witness.name:
+            raise InvalidInput(
+                "config.witness",
+                f"The witnesses {other} and {witness.name} have the same key, so they are one and would count as two.",
+                "Keep one of them.",
+            )
+        names.add(witness.name)
+    return witnesses
+
+
 def _witness(table: Mapping[str, Any], origin: str) -> WitnessConfig:
     _check_keys(table, _WITNESS_KEYS, "witness.")
     name = _text(table, "name", "witness.name")
+    if len(name) > ID_CHARS_MAX or not name.isprintable() or name.startswith("/") or name != name.strip():
+        raise InvalidInput(
+            "config.witness",
+            f"witness.name = {name[:80]!r} cannot be a name.",
+            f'Write a short one, such as "w1": printable, at most {ID_CHARS_MAX} characters, and no path.',
+        )
     try:
-        key = VerifierKey.parse(_text(table, "key", "witness.key"))
+        key = VerifierKey.parse(_text(table, "key", f"witness.key of {name}"))
     except InvalidInput as error:
+        if error.code.startswith("config."):
+            raise
         raise InvalidInput("config.witness", f"The key of the witness {name}: {error.message}", error.hint) from None
     if key.type == ED25519 or key.name == origin:
         raise InvalidInput(
@@ -361,17 +409,19 @@ def _witness(table: Mapping[str, Any], origin: str) -> WitnessConfig:
             f"The key of the witness {name} is one of a log, not of a witness.",
             "`affidavit witness init` printed the right one; it stands in witness.vkey.",
         )
-    return WitnessConfig(name, key, _text(table, "url", "witness.url"))
+    return WitnessConfig(name, key, _witness_url(name, _text(table, "url", f"witness.url of {name}")))
 
 
-def _check_distinct(witnesses: tuple[WitnessConfig, ...]) -> None:
-    """One witness under two names would look like two."""
-    for what, values in (
-        ("name", [witness.name for witness in witnesses]),
-        ("key", [witness.key.public_key for witness in witnesses]),
-    ):
-        if len(set(values)) < len(values):
-            raise InvalidInput("config.witness", f"Two [[witness]] tables have the same {what}.")
+def _witness_url(name: str, url: str) -> str:
+    """The url, if it is one prefix and nothing more. A refused one is not repeated: it may hold a password."""
+    match = _WITNESS_URL.fullmatch(url) if len(url) <= URL_CHARS_MAX else None
+    if match is None or not 1 <= int(match[1] or 80) <= _PORT_MAX:
+        raise InvalidInput(
+            "config.witness",
+            f"The url of the witness {name} is no address that it could be asked at.",
+            'Write it as "http://HOST:PORT" or "https://HOST/PREFIX": ASCII, without a user name, spaces, query or #.',
+        )
+    return url
 
 
 def _public(table: Mapping[str, Any]) -> PublicConfig:
@@ -391,6 +441,12 @@ def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], prefix: str) -
     for key in table:
         if key in known:
             continue
+        if prefix and key in _TOP_KEYS:
+            raise InvalidInput(
+                "config.key",
+                f"{CONFIG_NAME} has the key {key} inside the table {prefix.rstrip('.')}.",
+                f"Move {key} above the first table: in TOML a key belongs to the table above it.",
+            )
         nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
         raise InvalidInput(
             "config.key",
@@ -402,9 +458,9 @@ def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], prefix: str) -
 def _text(table: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
     value = table.get(key, default)
     if value is None:
-        raise InvalidInput("config.absent_key", f"{CONFIG_NAME} lacks the key {where}.")
+        raise InvalidInput("config.absent_key", f"{CONFIG_NAME} lacks the key {where}.", f'Add {key} = "…" there.')
     if not isinstance(value, str) or not value or "\0" in value:
-        raise InvalidInput("config.type", f"{where} must be a text that is not empty.")
+        raise InvalidInput("config.type", f"{where} must be a text that is not empty.", f'Write it as {key} = "…".')
     return value
 
 
@@ -425,8 +481,8 @@ def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _toml(text: str) -> str:
-    # A JSON string without escapes beyond \\uXXXX is a TOML basic string; DEL is the one character TOML adds.
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    # A JSON string is a TOML basic string, but for two things: TOML escapes DEL, and knows no pairs of surrogates.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -123,7 +123,7 @@ def test_our_client_is_cosigned_by_their_witness(tmp_path: Path) -> None:
             (line,) = one.push(published(size), "")
             assert open_note(note(size) + line.to_text().encode(), [KEY.verifier, key]).verified[1] == line
         seen = one.look()
-        assert seen is not None and 300 == seen.size
+        assert seen is not None and checkpoint(300) == seen.checkpoint
         with pytest.raises(Corruption) as refused:
             place(log, url, key).push(published(200), "")
         assert "fork.behind" == refused.value.code

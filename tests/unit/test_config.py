@@ -14,11 +14,14 @@ from affidavit.config import (
     OutsideConfig,
     PublicConfig,
     ServerConfig,
+    WitnessConfig,
     load_config,
     parse_config,
     render_config,
 )
 from affidavit.errors import InvalidInput
+from affidavit.ledger.witness_http import WitnessHttp
+from affidavit.tlog.keys import SignerKey
 
 ROOT = Path("/data/log")
 GATEWAY = """origin = "example.com/audit"
@@ -29,6 +32,21 @@ upstream = "db.example"
 database = "clinic"
 upstream_user = "app"
 """
+WITNESS_KEY = SignerKey("witness.example/w1", b"\1" * 32, 4).verifier
+WITNESS = f"""origin = "example.com/audit"
+[[witness]]
+name = "w1"
+key = "{WITNESS_KEY.to_text()}"
+url = "http://witness.example:7380"
+"""
+SECOND_KEY = SignerKey("witness.example/w2", b"\2" * 32, 6).verifier
+SECOND = f"""[[witness]]
+name = "w2"
+key = "{SECOND_KEY.to_text()}"
+url = "https://witness.example/two/"
+"""
+LOG_KEY = SignerKey("example.org/other", b"\1" * 32).verifier.to_text()
+OUTSIDE = 'origin = "a.example/x"\n[[outside]]\nfolder = "/mnt/elsewhere"\n'
 AUTHORITY = """origin = "example.com/audit"
 [[time_authority]]
 name = "Example"
@@ -57,6 +75,9 @@ def test_what_is_written_is_read() -> None:
         (OutsideConfig(Path("/mnt/elsewhere")),),
         PublicConfig(Address("0.0.0.0", 8080), "/logs/clinic/"),
         (AuthorityConfig("Example", "https://tsa.example/tsr", ROOT / "tsa.pem", 600),),
+        (WitnessConfig("Town Hall", WITNESS_KEY, "https://witness.example/prefix"),),
+        ROOT / "clinic.policy",
+        "refuse",
     )
     assert parse_config(render_config(config, ROOT).encode(), ROOT) == config
 
@@ -99,6 +120,59 @@ def test_the_upstream_port_may_be_left_out() -> None:
         ('origin = "a.example/x"\n[gateway]\nsystem = "x"', "config.type", "[[gateway]]"),
         (f'origin = "a.example/x"\n[server]\nsocket = "/{"s" * 120}"', "config.socket", "107"),
         ("origin = ", "config.toml", "TOML"),
+        # Places: which one, and what to write instead.
+        (WITNESS.replace("[[witness]]", "[witness]"), "config.type", "witness must be a list of tables: [[witness]]"),
+        (WITNESS + "keys = 1", "config.key", "The nearest known key is witness.key"),
+        (WITNESS.replace('url = "http://witness.example:7380"', ""), "config.absent_key", "witness.url of w1"),
+        (WITNESS.replace('name = "w1"', ""), "config.absent_key", 'witness.name. Add name = "…"'),
+        (
+            WITNESS.replace('"w1"', "1"),
+            "config.type",
+            "witness.name must be a text that is not empty. Write it as name",
+        ),
+        (WITNESS.replace('"w1"', '"/mnt/x"'), "config.witness", "witness.name = '/mnt/x' cannot be a name. Write"),
+        (WITNESS.replace('"w1"', '"w\\u001b"'), "config.witness", "cannot be a name"),
+        (WITNESS.replace('"w1"', f'"{"w" * 201}"'), "config.witness", "at most 200 characters"),
+        (
+            WITNESS.replace(WITNESS_KEY.to_text(), LOG_KEY),
+            "config.witness",
+            "The key of the witness w1 is one of a log",
+        ),
+        (WITNESS.replace("example.com/audit", WITNESS_KEY.name), "config.witness", "it stands in witness.vkey"),
+        (WITNESS.replace("w1+", "w9+"), "config.witness", "The key of the witness w1: The id of the key"),
+        (
+            WITNESS.replace(WITNESS_KEY.to_text(), "w1"),
+            "config.witness",
+            "The key of the witness w1: A verifier key has",
+        ),
+        (WITNESS + WITNESS.partition("\n")[2], "config.witness", "Two [[witness]] tables have the same name, w1. Give"),
+        (
+            WITNESS + WITNESS.partition("\n")[2].replace('"w1"', '"w2"'),
+            "config.witness",
+            "The witnesses w1 and w2 have the same key, so they are one and would count as two. Keep one",
+        ),
+        (WITNESS + SECOND.replace("two/", "two#"), "config.witness", "The url of the witness w2 is no address"),
+        (
+            WITNESS + 'policy = "p"',
+            "config.key",
+            "the key policy inside the table witness. Move policy above the first",
+        ),
+        (OUTSIDE + 'unguarded = "refuse"', "config.key", "Move unguarded above the first table"),
+        (
+            OUTSIDE + OUTSIDE.partition("\n")[2],
+            "config.outside",
+            "Two [[outside]] tables name the folder /mnt/elsewhere",
+        ),
+        (OUTSIDE + '[[outside]]\nfolder = "/mnt/x/../elsewhere"', "config.outside", "Two [[outside]] tables"),
+        (OUTSIDE.replace("/mnt/elsewhere", "/data/log"), "config.outside", "Name a folder on another disk or machine"),
+        (OUTSIDE.replace("folder", "folders"), "config.key", "outside.folder"),
+        (OUTSIDE.replace('"/mnt/elsewhere"', "[]"), "config.type", 'Write it as folder = "…"'),
+        (OUTSIDE.replace("[[outside]]", "[outside]"), "config.type", "[[outside]]"),
+        ('origin = "a.example/x"\npolicy = 2', "config.type", 'Write it as policy = "…"'),
+        ('origin = "a.example/x"\nunguarded = "stop"', "config.unguarded", 'Write "start" or "refuse"'),
+        ('origin = "a.example/x"\nunguarded = true', "config.unguarded", 'Write "start" or "refuse"'),
+        ('origin = "a.example/x"\nunguarded = ["start"]', "config.unguarded", 'Write "start" or "refuse"'),
+        ('origin = "a.example/x"\n' + "[[outside]]\n" * 65, "config.size", "64"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, code: str, said: str) -> None:
@@ -106,6 +180,56 @@ def test_what_is_wrong_is_named(text: str, code: str, said: str) -> None:
         parse_config(text.encode(), ROOT)
     assert refused.value.code == code
     assert said in str(refused.value)
+
+
+def test_two_witnesses_and_a_policy() -> None:
+    got = parse_config(('policy = "clinic.policy"\nunguarded = "start"\n' + WITNESS + SECOND).encode(), ROOT)
+    assert ["w1", "w2"] == [witness.name for witness in got.witnesses]
+    assert [4, 6] == [witness.key.type for witness in got.witnesses]
+    assert (ROOT / "clinic.policy", "start") == (got.policy, got.unguarded)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://w", "http://127.0.0.1:1", "http://[::1]:7380/", "https://w.example:65535/a/b", "https://w.example/a%20b/"],
+)
+def test_an_address_of_a_witness(url: str) -> None:
+    witness = parse_config(WITNESS.replace("http://witness.example:7380", url).encode(), ROOT).witnesses[0]
+    assert url == witness.url
+    # What the configuration lets through, the client takes as it stands.
+    assert WitnessHttp(url)._prefix == (url if url.endswith("/") else f"{url}/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "w.example",
+        "ftp://w.example",
+        "http:///prefix",
+        "http://w.example:0",
+        "http://w.example:65536",
+        "http://w.example:",
+        "http://w.example:x",
+        "http://me:secret@w.example",
+        "http://secret@w.example/",
+        "http://w.example/?q=secret",
+        "http://w.example/#secret",
+        " http://w.example",
+        "http://w.example/a b",
+        "http://w.example\\n",
+        "http://w.exämple",
+        "http://w.example//x",
+        "http://[::1/",
+        "HTTP://w.example",
+        "http://w.example/" + "a" * 2_000,
+    ],
+)
+def test_what_is_no_address_of_a_witness_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_config(WITNESS.replace("http://witness.example:7380", url).encode(), ROOT)
+    assert "config.witness" == refused.value.code
+    assert "The url of the witness w1" in refused.value.message and "http://HOST:PORT" in refused.value.hint
+    assert "secret" not in str(refused.value)
 
 
 def test_a_folder_without_a_configuration_is_no_data_folder(tmp_path: Path) -> None:

@@ -11,22 +11,23 @@ from affidavit.errors import InvalidInput
 from affidavit.ledger.folder_place import FolderPlace
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.place import Place
-from affidavit.ledger.places import Places
+from affidavit.ledger.places import COSIGNED, Places
 from affidavit.ledger.witness_http import WitnessHttp
 from affidavit.ledger.witness_place import WitnessPlace
 from affidavit.limits import POLICY_BYTES_MAX
 from affidavit.tlog.keys import VerifierKey
-from affidavit.tlog.policy import Policy
+from affidavit.tlog.policy import Policy, shown
 
 
 def make_places(config: Config, disk: Disk, layout: Layout, clock: Clock, keys: Sequence[VerifierKey]) -> Places:
     """The folders and witnesses of the log whose own `keys` sign; nothing is asked of them yet.
 
-    Raises `InvalidInput` for a policy that cannot be read or is not for this log, and for a URL that is none.
+    Raises `InvalidInput` for a policy that cannot be read or is not for this log.
     """
     places: list[Place] = [FolderPlace(disk, item.folder, layout.log, keys) for item in config.outside]
+    kept = (layout.checkpoint, layout.root / COSIGNED)
     for item in config.witnesses:
-        places.append(WitnessPlace(item.name, item.key, WitnessHttp(item.url), disk, layout.log, keys))
+        places.append(WitnessPlace(item.name, item.key, WitnessHttp(item.url), disk, layout.log, keys, kept))
     return Places(places, disk, layout, clock, _policy(config, disk, keys))
 
 
@@ -47,9 +48,11 @@ def _policy(config: Config, disk: Disk, keys: Sequence[VerifierKey]) -> Policy |
         )
     asked = {witness.key for witness in config.witnesses}
     if not policy.could_be_met(asked):
+        lacking = [shown(witness.name) for witness in policy.witnesses if witness.key not in asked]
         raise InvalidInput(
             "config.policy",
-            f"The policy {config.policy} asks for more than the [[witness]] tables could give.",
-            "Configure its witnesses, or ask for fewer.",
+            f"The policy {config.policy} asks for more than the [[witness]] tables could give: no table has "
+            f"the key of {', '.join(lacking)}.",
+            "Add a [[witness]] table for each witness that it names, or ask for fewer.",
         )
     return policy

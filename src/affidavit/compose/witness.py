@@ -12,6 +12,7 @@ from affidavit.clock import SystemClock
 from affidavit.config import Address, parse_address
 from affidavit.durable import OsDisk
 from affidavit.errors import InvalidInput
+from affidavit.evidence.wording import count_words
 from affidavit.limits import VERIFY_KEY_FILE_BYTES_MAX
 from affidavit.server.publicserver import bind_public, make_public_server
 from affidavit.server.witness import Witness, make_witness_app
@@ -40,8 +41,16 @@ def add_log(root: Path, text: str) -> list[tuple[VerifierKey, bool]]:
     disk = OsDisk()
     folder = WitnessFolder(disk, root.absolute())
     folder.signers()
-    data = None if text.count("+") > 1 else disk.read(Path(text), VERIFY_KEY_FILE_BYTES_MAX)
-    return [folder.add(line) for line in (text if data is None else data.decode("ascii", "replace")).split()]
+    if text.count("+") < 2:
+        data = disk.read(Path(text), VERIFY_KEY_FILE_BYTES_MAX)
+        if not data:
+            raise InvalidInput(
+                "witness.log",
+                f"{text[:200]!r} is no verifier key, and there is no file of that name with one in it.",
+                "Give the log's key as `affidavit init` printed it, in quotes, or the log's file secrets/log.vkey.",
+            )
+        text = data.decode("ascii", "replace")
+    return [folder.add(line) for line in text.split()]
 
 
 def run_witness(root: Path, listen: str, say: Say) -> int:
@@ -67,7 +76,8 @@ async def _serve(witness: Witness, address: Address, logs: int, say: Say) -> int
     listening = bind_public(address.host, address.port)
     server = make_public_server(make_witness_app(witness))
     task = loop.create_task(server.serve(sockets=[listening]))
-    say(f"The witness answers on http://{Address(address.host, listening.getsockname()[1])}; it follows {logs} logs.")
+    url = f"http://{Address(address.host, listening.getsockname()[1])}"
+    say(f"The witness answers on {url}; it follows {count_words(logs, 'log')}.")
     while not stopping.is_set() and witness.failure is None and not task.done():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _LOOK_S)

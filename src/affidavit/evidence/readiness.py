@@ -82,11 +82,11 @@ def _places(report: PlacesReport) -> Finding:
         return Finding(
             check,
             False,
-            "No checkpoint was cosigned by as many witnesses as the policy asks.",
+            "No checkpoint was cosigned by enough witnesses yet: all, or as many as the policy asks.",
             "Add the witnesses that it names to affidavit.toml, and let them follow this log.",
         )
     kept = [f"{place.name} ({_newest(place)})" for place in report.places]
-    enough = f" Size {report.cosigned:,} was cosigned by as many as the policy asks." if report.wanted else ""
+    enough = f" Size {report.cosigned:,} was cosigned by enough witnesses." if report.wanted else ""
     return Finding(check, True, f"Checkpoints are kept by {list_words(kept)}.{enough}")
 
 

@@ -40,7 +40,7 @@ class FolderPlace:
     def look(self) -> Seen | None:
         """The newest checkpoint there; None where there is none yet."""
         note = self._read()
-        return None if note is None else Seen(self._open(note).size, None)
+        return None if note is None else Seen(self._open(note))
 
     def compare(self, now: Published) -> None:
         """As `Place.compare`."""

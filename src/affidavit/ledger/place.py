@@ -38,10 +38,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a place holds: the size of its newest checkpoint, and when it says that it saw it (Unix seconds)."""
+    """What a place holds: its newest checkpoint, signed by the log, and when it says that it saw it (Unix seconds)."""
 
-    size: int
-    time_s: int | None
+    checkpoint: Checkpoint
+    time_s: int | None = None
 
 
 class Place(Protocol):

@@ -22,6 +22,7 @@ from typing import Protocol
 from affidavit.clock import Clock
 from affidavit.durable import PUBLIC, Disk, clear_temporary, write_whole
 from affidavit.errors import AffidavitError, Corruption, Unavailable
+from affidavit.ledger.guard import PublishedTree, check_continues
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.own import Own, unguarded_record
 from affidavit.ledger.place import Place, Published
@@ -40,7 +41,9 @@ from affidavit.tlog.notes import join_note, parse_note
 from affidavit.tlog.policy import Policy
 
 _log = logging.getLogger(__name__)
-_KEPT = "checkpoints"
+#: Below the data folder: the newest note that as many cosigned as the policy asks.
+COSIGNED = "checkpoints/cosigned"
+_CONTRADICTION = "checkpoints/contradiction"
 
 
 class Log(Protocol):
@@ -128,7 +131,7 @@ class Places:
     def cosigned(self) -> int | None:
         """The size of the newest checkpoint that as many cosigned as the policy asks; None where there is none."""
         if self._cosigned is None:
-            note = self._disk.read(self._layout.root / _KEPT / "cosigned", NOTE_BYTES_MAX)
+            note = self._disk.read(self._layout.root / COSIGNED, NOTE_BYTES_MAX)
             self._cosigned = None if note is None else Checkpoint.parse(parse_note(note)[0]).size
         return self._cosigned
 
@@ -145,12 +148,13 @@ class Places:
         def ask(held: _Held) -> None:
             error = _attempt(lambda: held.place.compare(now))
             with self._changed:
-                held.answered = True
+                held.answered, held.busy = True, False
                 if error is not None:
                     errors[held.place.name] = error
                 self._changed.notify_all()
 
         for held in self._held:
+            held.busy = True  # one that answers late is pushed to only then: its methods know one thread at a time
             threading.Thread(target=ask, args=(held,), name=f"asking {held.place.name}", daemon=True).start()
         with self._changed:
             self._changed.wait_for(lambda: all(held.answered for held in self._held), PLACE_GUARD_S)
@@ -197,9 +201,16 @@ class Places:
     def _look(self, held: _Held) -> None:
         def look() -> None:
             seen = held.place.look()
-            if seen is not None:
-                held.size = seen.size
-                held.at = None if seen.time_s is None else format_moment(seen.time_s * NS)
+            if seen is None:
+                return
+            held.size = seen.checkpoint.size
+            held.at = None if seen.time_s is None else format_moment(seen.time_s * NS)
+            # Read after that: a process that writes at this moment may only make the place look behind.
+            now = Published.read(self._disk, self._layout.checkpoint).checkpoint
+            tree = PublishedTree(self._disk, self._layout.log, now.size)
+            check_continues(tree, now, seen.checkpoint, held.place.name)
+            if held.size < now.size:
+                raise Unavailable("place.behind", f"It is behind: this log has published {now.size:,} records.")
 
         error = _attempt(look)
         held.problem = "" if error is None else str(error)
@@ -256,6 +267,10 @@ class Places:
             error = _attempt(lambda: self._take(log, held, now.checkpoint, lines))
         with self._changed:
             returned = error is None and held.unguarded
+            if error is not None and str(error) != held.problem:
+                _log.warning("%s does not take checkpoints: %s", held.place.name, error)
+            elif error is None and held.problem:
+                _log.info("%s takes checkpoints again", held.place.name)
             if error is None:
                 held.size, held.at, held.problem, held.unguarded, held.failures = now.checkpoint.size, at, "", False, 0
             else:
@@ -291,19 +306,19 @@ class Places:
             if own.checkpoint != checkpoint or checkpoint.size < (self.cosigned or 0):
                 return
             text, signed = parse_note(own.note)
-            self._write("cosigned", join_note(text, [*signed, *lines]))
+            self._write(COSIGNED, join_note(text, [*signed, *lines]))
             self._cosigned = checkpoint.size
 
     def _keep_evidence(self) -> None:
         """Keep what a place showed that contradicts this log: it is signed by the log's own key."""
         for held in self._held:
             if held.place.evidence:
-                _attempt(partial(self._write, "contradiction", held.place.evidence))
+                _attempt(partial(self._write, _CONTRADICTION, held.place.evidence))
 
     def _write(self, name: str, note: bytes) -> None:
         temporary = self._layout.root / "unfinished" / "places"
         clear_temporary(self._disk, temporary)
-        write_whole(self._disk, temporary, [(self._layout.root / _KEPT / name, note)], PUBLIC)
+        write_whole(self._disk, temporary, [(self._layout.root / name, note)], PUBLIC)
 
 
 def _attempt(action: Callable[[], object]) -> AffidavitError | None:

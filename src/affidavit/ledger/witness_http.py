@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from affidavit.errors import InvalidInput, Unavailable
+from affidavit.errors import Unavailable
 from affidavit.limits import WITNESS_ANSWER_BYTES_MAX, WITNESS_CONNECT_TIMEOUT_S, WITNESS_TIMEOUT_S
 
 _REDIRECTS = range(300, 400)
@@ -28,10 +28,10 @@ class Answer:
 
 
 class WitnessHttp:
-    """Exchanges below one URL prefix. Raises `InvalidInput` for a URL that is none. `transport` is for tests."""
+    """Exchanges below one URL prefix, which the configuration has checked. `transport` is for tests."""
 
     def __init__(self, url: str, transport: Callable[[], httpx.AsyncBaseTransport] | None = None) -> None:
-        self._prefix = _prefix(url)
+        self._prefix = httpx.URL(url if url.endswith("/") else f"{url}/")
         self._transport = transport
         # Made once: reading the authorities' certificates costs more than the exchange.
         self._tls: ssl.SSLContext | bool = ssl.create_default_context() if self._prefix.scheme == "https" else False
@@ -79,17 +79,3 @@ class WitnessHttp:
             f"The witness at {self._prefix} cannot be asked: {why}.",
             "Check its URL, and that it runs.",
         )
-
-
-def _prefix(url: str) -> httpx.URL:
-    try:
-        found = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
-        found = httpx.URL("")
-    if found.scheme not in ("http", "https") or not found.host or found.userinfo or found.query or found.fragment:
-        raise InvalidInput(
-            "witness.url",
-            f"{url[:200]!r} is no witness's URL.",
-            "Write http://HOST:PORT or https://HOST/PREFIX, without a user name, query or fragment.",
-        )
-    return found if found.path.endswith("/") else found.copy_with(path=f"{found.path}/")

@@ -131,12 +131,12 @@ class Policy:
         """What was counted, group by group as far as the quorum reaches."""
         groups = {group.name: group for group in self.groups}
         if self.quorum not in groups:
-            return f"{_shown(self.quorum)} {'cosigned' if self.quorum in reached else 'did not cosign'}."
+            return f"{shown(self.quorum)} {'cosigned' if self.quorum in reached else 'did not cosign'}."
         parts, waiting = [], [self.quorum]
         while waiting:
             group = groups[waiting.pop(0)]
-            lacking = [_shown(member) for member in group.members if member not in reached]
-            said = f"{_shown(group.name)} has {counts[group.name]} of the {group.needed} that it needs"
+            lacking = [shown(member) for member in group.members if member not in reached]
+            said = f"{shown(group.name)} has {counts[group.name]} of the {group.needed} that it needs"
             parts.append(f"{said} (without {', '.join(lacking)})" if lacking else said)
             waiting += [member for member in group.members if member in groups]
         return f"{'; '.join(parts)}."
@@ -194,7 +194,7 @@ class _Reader:
                 other = self._grouped[member]
                 raise _refused(
                     number,
-                    f"{_shown(member)} is a member of {_shown(other)} already",
+                    f"{shown(member)} is a member of {shown(other)} already",
                     "A name may be listed once: else one witness would count twice.",
                 )
             self._grouped[member] = name
@@ -224,14 +224,14 @@ class _Reader:
         if name == NONE:
             raise _refused(number, "`none` cannot be a name", "Choose another.")
         if name in self.witnesses or name in self.groups:
-            raise _refused(number, f"{_shown(name)} is defined already", "Witnesses and groups share one set of names.")
+            raise _refused(number, f"{shown(name)} is defined already", "Witnesses and groups share one set of names.")
         return name
 
     def _known(self, number: int, name: str) -> None:
         if name not in self.witnesses and name not in self.groups:
             raise _refused(
                 number,
-                f"{_shown(name)} is not defined above this line",
+                f"{shown(name)} is not defined above this line",
                 "Define witnesses and groups before their use.",
             )
 
@@ -251,8 +251,8 @@ class _Reader:
             raise _refused(number, f"there are more than {POLICY_ENTRIES_MAX} of them", "Use fewer.")
 
 
-def _shown(name: str) -> str:
-    """The name, with what cannot be shown in escapes."""
+def shown(name: str) -> str:
+    """A name in a policy, with what cannot be shown in escapes."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from affidavit.ledger.folder_place import FolderPlace
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.place import Place, Published, Seen
-from affidavit.ledger.places import Places
+from affidavit.ledger.places import Places, PlaceStatus
 from affidavit.ledger.witness_http import WitnessHttp
 from affidavit.ledger.witness_place import WitnessPlace
 from affidavit.record.draft import Batch
@@ -209,6 +209,116 @@ def test_a_place_that_hangs_holds_up_nobody(site: Site, monkeypatch: pytest.Monk
     assert sizes[-1] == stuck.sizes[-1]
 
 
+class Late(Stuck):
+    """Answers at a start only when it is let; notes when it is asked a second thing before it answered the first."""
+
+    name = "late"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.at_once = 0, False
+
+    def compare(self, now: Published) -> None:
+        self._ask()
+
+    def push(self, now: Published, at: str) -> tuple[SignatureLine, ...]:
+        self._ask()
+        self.sizes.append(now.checkpoint.size)
+        return ()
+
+    def _ask(self) -> None:
+        self.asked += 1
+        self.at_once = self.at_once or self.asked > 1
+        self.let.wait(30)
+        self.asked -= 1
+
+
+def test_a_place_that_is_still_being_asked_is_not_pushed_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "PLACE_GUARD_S", 0.05)
+    monkeypatch.setattr(rounds, "PLACE_ROUND_S", 0.05)
+    late = Late()
+    places = Places([late, site.witness("w1")], OsDisk(), Layout(site.case.root), SystemClock())
+    assert "late" in places.guard()
+    ledger = site.case.recover()
+    places.start(ledger)
+    size = grow(ledger, site.case).size
+    assert size == until(ledger, places, lambda report: report[1].size == size)[1].size
+    assert (True, [], False) == (places.report().places[0].unguarded, late.sizes, late.at_once)
+    late.let.set()
+    assert not until(ledger, places, lambda report: not report[0].unguarded)[0].unguarded
+    places.close()
+    assert (size, False) == (late.sizes[-1], late.at_once)
+
+
+def until(ledger: Ledger, places: Places, met: Callable[[tuple[PlaceStatus, ...]], bool]) -> tuple[PlaceStatus, ...]:
+    """The report once it is as wanted, or at the end of half a minute."""
+    for _ in range(600):
+        if met(places.report().places):
+            break
+        ledger.wait_published(ledger.published.size, 0.05)
+    return places.report().places
+
+
+def test_appends_and_publication_go_on_while_no_place_answers_and_that_is_said_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One hangs, one refuses, one is not mounted: each append is durable, each checkpoint is published and signed."""
+    monkeypatch.setattr(rounds, "PLACE_ROUND_S", 0.05)
+    caplog.set_level("INFO", "affidavit.ledger.places")
+    stuck, refusing, absent = Stuck(), site.witness("w1"), site.folder("usb")
+    places = site.places(stuck, refusing, absent)
+    site.witnesses["w1"].failure = Unavailable("disk.sync", "simulated")
+    (site.root / "usb").rmdir()
+    ledger = site.case.recover()
+    places.start(ledger)
+    sizes = [grow(ledger, site.case).size for _ in range(5)]
+    assert sorted(set(sizes)) == sizes and sizes[-1] == ledger.published.size and None is ledger.failure
+    assert f"\n{sizes[-1]}\n".encode() in site.note() and set() == site.cosigners()
+    problems = until(ledger, places, lambda report: all(one.problem for one in report[1:]))
+    assert ["", "status 503", "There is no folder"] == [
+        next((word for word in ("status 503", "There is no folder") if word in one.problem), "") for one in problems
+    ]
+    assert not any(one.unguarded for one in problems), "that is said of a start alone"
+    assert [] == stuck.sizes
+    (site.root / "usb").mkdir()
+    site.witnesses["w1"].failure = None
+    stuck.let.set()
+    until(ledger, places, lambda report: all(one.size == sizes[-1] for one in report))
+    places.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert [1, 1] == [sum(f"{name} does not take checkpoints" in line for line in said) for name in ("w1", "usb")], said
+    assert [1, 1] == [sum(f"{name} takes checkpoints again" in line for line in said) for name in ("w1", "usb")], said
+    assert [] == kinds(ledger, "log.gap"), "nothing was lost, and the log was never without an answer at a start"
+
+
+def test_who_only_looks_is_told_that_a_place_is_behind_ahead_or_of_another_history(site: Site) -> None:
+    old, copy = site.copy("old"), site.copy("copy")
+    places = site.places(site.witness("w1"), site.folder("usb"))
+    ledger = site.case.recover()
+    places.start(ledger)
+    grow(ledger, site.case)
+    ledger.close("done", places.close)
+    size = places.report().places[0].size
+    assert size is not None
+
+    def looking(case: Case) -> Places:
+        return Places([site.witness("w1", case)], OsDisk(), Layout(case.root), SystemClock())
+
+    well = looking(site.case).report().places[0]
+    assert (size, "", True) == (well.size, well.problem, well.at is not None)
+    ahead = looking(old).report().places[0]
+    assert "holds a checkpoint of" in ahead.problem and "put back to an earlier time" in ahead.problem
+    other = copy.recover()
+    grow(other, copy)
+    other.close("done")
+    assert "this log does not continue" in looking(copy).report().places[0].problem
+    alone = site.case.recover()
+    grow(alone, site.case)
+    alone.close("done")
+    behind = looking(site.case).report().places[0]
+    assert (size, True) == (behind.size, behind.problem.startswith("It is behind: this log has published"))
+
+
 def kinds(ledger: Ledger, kind: str) -> list[dict[str, object]]:
     return [record.content for record in ledger.reader().records(0, ledger.size) if record.header.kind == kind]
 
@@ -287,7 +397,7 @@ def test_of_two_writers_on_copies_the_second_is_stopped(site: Site, kind: str) -
         other.publish_now()
     if kind == "witness":
         kept = site.witness("w1").look()
-        assert kept is not None and ledger.published.size == kept.size
+        assert kept is not None and ledger.published == kept.checkpoint
 
 
 def answer_code(ledger: Ledger, case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -23,13 +24,14 @@ from witnesscase import (
 )
 
 from affidavit.durable import OsDisk
-from affidavit.errors import Corruption, InvalidInput, Unavailable, VerificationError
+from affidavit.errors import Corruption, Unavailable, VerificationError
 from affidavit.ledger import witness_http
 from affidavit.ledger.place import Published, Seen
 from affidavit.ledger.witness_http import WitnessHttp
 from affidavit.ledger.witness_place import WitnessPlace
 from affidavit.limits import WITNESS_ANSWER_BYTES_MAX
 from affidavit.server.witness import Witness, make_witness_app
+from affidavit.server.witness_folder import WitnessFolder
 from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.witness import AddCheckpoint, log_id
 
@@ -59,8 +61,11 @@ class Mounted(httpx.AsyncBaseTransport):
     """A witness below /prefix, and what was asked of it."""
 
     def __init__(self, witness: Witness) -> None:
-        self._inner = httpx.ASGITransport(make_witness_app(witness), raise_app_exceptions=False)
+        self.serve(witness)
         self.asked: list[tuple[str, bytes]] = []
+
+    def serve(self, witness: Witness) -> None:
+        self._inner = httpx.ASGITransport(make_witness_app(witness), raise_app_exceptions=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/prefix")
@@ -69,11 +74,11 @@ class Mounted(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(inner)
 
 
-def real(log: Path, witness: Witness) -> tuple[WitnessPlace, Mounted]:
+def real(log: Path, witness: Witness, kept: tuple[Path, ...] = ()) -> tuple[WitnessPlace, Mounted]:
     mounted = Mounted(witness)
     key = witness._signers[0].verifier
     http = WitnessHttp("http://w.example/prefix/", lambda: mounted)
-    return WitnessPlace("w1", key, http, OsDisk(), log, [KEY.verifier]), mounted
+    return WitnessPlace("w1", key, http, OsDisk(), log, [KEY.verifier], kept), mounted
 
 
 def published(size: int, leaves: list[bytes] = LEAVES) -> Published:
@@ -85,13 +90,13 @@ def test_the_first_request_meets_a_conflict_and_the_next_need_none(log: Path, wi
     assert None is one.look()
     mounted.asked.clear()
     (line,) = one.push(published(5), "")
-    assert (NAME, 5) == (line.name, one.look().size)
+    assert (NAME, Seen(checkpoint(5), line.time_s)) == (line.name, one.look())
     assert [b"old 5", b"old 0"] == [body[:5] for method, body in mounted.asked if method == "POST"]
     mounted.asked.clear()
     for size in (5, 6, 256, 257, 300):
         assert one.push(published(size), "")
     assert 5 == len(mounted.asked)
-    assert Seen(300, line.time_s) == one.look()
+    assert Seen(checkpoint(300), line.time_s) == one.look()
 
 
 def test_after_a_restart_one_request_suffices(log: Path, witness: Witness) -> None:
@@ -127,6 +132,48 @@ def test_a_narrower_tile_that_was_removed_meanwhile(log: Path, witness: Witness)
     one.push(published(100), "")
     assert not (log / "tile/0/000.p/200").exists()
     assert one.push(published(200), "")
+
+
+def test_a_witness_put_back_to_an_earlier_time_is_found_out_by_its_own_cosignature(
+    tmp_path: Path, log: Path, witness: Witness
+) -> None:
+    """It would cosign a second history from size 2 on, and cannot know it; the log holds what it cosigned at 200."""
+    one, _ = real(log, witness)
+    (first,) = one.push(published(2), "")
+    for copy in ("fooled", "asked"):
+        shutil.copytree(tmp_path / "w", tmp_path / copy)
+    (line,) = one.push(published(200), "")
+    (log / "checkpoint").write_bytes(note(200) + line.to_text().encode())
+    fooled, asked = (open_witness(WitnessFolder(OsDisk(), tmp_path / copy)) for copy in ("fooled", "asked"))
+    assert isinstance(fooled.add_checkpoint(request(2, 150, OTHER_LEAVES)), str)
+    again, _ = real(log, asked, (log / "checkpoint",))
+    for _ in range(2):
+        with pytest.raises(VerificationError) as refused:
+            again.push(published(300), "")
+        assert "witness.forgot" == refused.value.code
+        assert "The witness w1 cosigned size 200 and says that it saw 2 last" in refused.value.message
+    assert Seen(checkpoint(2), first.time_s) == again.look(), "it was given nothing"
+
+
+def test_a_witness_that_forgets_while_the_log_runs_is_found_out_without_a_kept_note(
+    tmp_path: Path, log: Path, witness: Witness
+) -> None:
+    one, mounted = real(log, witness)
+    one.push(published(5), "")
+    shutil.copytree(tmp_path / "w", tmp_path / "copy")
+    one.push(published(200), "")
+    mounted.serve(open_witness(WitnessFolder(OsDisk(), tmp_path / "copy")))
+    with pytest.raises(VerificationError, match="cosigned size 200 and says that it saw 5 last"):
+        one.push(published(300), "")
+
+
+@pytest.mark.parametrize("content", [b"rubbish", note(200)])
+def test_a_kept_note_that_this_witness_did_not_cosign_says_nothing_of_it(
+    log: Path, witness: Witness, content: bytes
+) -> None:
+    """As when a witness is new to a log that others have cosigned."""
+    (log / "checkpoint").write_bytes(content)
+    assert real(log, witness, (log / "checkpoint", log / "absent"))[0].push(published(200), "")
 
 
 class Whole(httpx.AsyncByteStream):
@@ -266,19 +313,10 @@ def test_only_the_logs_own_lines_are_sent(tmp_path: Path) -> None:
     assert published(7) == Published.read(OsDisk(), tmp_path / "checkpoint")
 
 
-@pytest.mark.parametrize(
-    "url", ["", "w.example", "ftp://w.example", "http://", "http://me@w.example", "http://w/?q=1", "http://w/#f"]
-)
-def test_a_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        WitnessHttp(url)
-    assert "witness.url" == refused.value.code
-
-
 def test_the_read_side_is_asked_below_the_prefix(log: Path, witness: Witness) -> None:
     witness.add_checkpoint(request(0, 5))
     one, mounted = real(log, witness)
     seen = one.look()
-    assert seen is not None and seen.size == 5
+    assert seen is not None and seen.checkpoint == checkpoint(5)
     assert 1 == len(mounted.asked)
     assert witness.shown(log_id(ORIGIN)) == one.evidence
