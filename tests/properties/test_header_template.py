@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from affidavit.record.header import FORMAT, Header, Log, Source, Time, encode_header
 from affidavit.record.moment import format_moment, moment_bytes
-from affidavit.record.template import Own, fill_run, header_template
+from affidavit.record.template import Own, fill_shared, header_template
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
     ["%", "%d%%b", '"\\', "é\n\0", "%b"]
@@ -46,36 +46,44 @@ def headers(draw: st.DrawFn) -> tuple[Header, int]:
 
 
 def filled(header: Header) -> bytes:
-    return fill_run(
+    return fill_shared(
         header_template(header),
         context=header.context,
         decided=header.decided,
-        log=header.log,
+        state=header.log.state,
         ref=header.ref,
         session=header.session,
-        stream=header.source.stream,
         clock=header.time.clock,
     )
 
 
 def own_part(header: Header, at_ns: int) -> Own:
     tags = b",".join(b'"%b"' % tag.encode() for tag in header.tags)
-    return (header.body or "").encode(), header.id.encode(), header.source.seq, tags, moment_bytes(at_ns)
+    return (
+        (header.body or "").encode(),
+        header.id.encode(),
+        header.log.at.encode(),
+        header.source.seq,
+        header.source.stream.encode(),
+        tags,
+        moment_bytes(at_ns),
+    )
 
 
 @given(headers(), headers())
 def test_a_template_gives_what_the_encoder_gives(made: tuple[Header, int], other: tuple[Header, int]) -> None:
     header, at_ns = made
-    run = filled(header)
-    assert encode_header(header) == run % own_part(header, at_ns)
-    # and another record of the run, with an id, a number and a time of its own
+    shared = filled(header)
+    assert encode_header(header) == shared % own_part(header, at_ns)
+    # and another record that shares it, with an id, a stream, a number and times of its own
     second, second_ns = other
     changed = Header(
         **{
             **{name: getattr(header, name) for name in header.__struct_fields__},
             "id": second.id,
-            "source": Source(header.source.stream, second.source.seq),
+            "source": second.source,
+            "log": Log(second.log.at, header.log.state),
             "time": Time(second.time.at, header.time.clock),
         }
     )
-    assert encode_header(changed) == run % own_part(changed, second_ns)
+    assert encode_header(changed) == shared % own_part(changed, second_ns)

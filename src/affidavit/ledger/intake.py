@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+
+import msgspec
 
 from affidavit.ledger.group import Group
 from affidavit.ledger.own import Own, close_record
@@ -16,8 +17,7 @@ from affidavit.record.draft import Answer, Batch, Refusal
 Done = Callable[[Answer], None]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """Something for the writer: `seal` puts it into a group, `done` hears what became of it. `last`: none follows.
 
     `act`, where it is given, is done instead of sealing, between two groups.

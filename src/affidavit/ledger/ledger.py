@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -468,12 +469,12 @@ class Ledger:
 
     def _commit(self, entries: Sequence[Entry]) -> None:
         """Group commits, and in their place what is done between two."""
-        for acts, part in groupby(entries, lambda entry: entry.act is not None):
-            if acts:
+        for act, part in groupby(entries, attrgetter("act")):
+            if act is None:
+                self._commit_group(list(part))
+            else:
                 for entry in part:
                     self._act(entry)
-            else:
-                self._commit_group(list(part))
 
     def _act(self, entry: Entry) -> None:
         if entry.act is not None and self._failure is None:

@@ -80,6 +80,11 @@ class DraftRules:
 
     def check(self, draft: Draft) -> None:
         """Raise `DraftRefused` unless the draft's own values are such as a header may carry, and its body agrees."""
+        self.check_shared(draft)
+        self.check_own(draft)
+
+    def check_shared(self, draft: Draft) -> None:
+        """As `check`, but for its id, time, tags and body. Holds until something opens, ends or moves."""
         shape = (
             draft.kind,
             draft.basis,
@@ -99,20 +104,16 @@ class DraftRules:
         if shape not in self._passed:
             _check_shape(draft)
             self._passed.add(shape)
-        if not is_uuid7(draft.id):
-            raise _no_id(draft)
         for text in (draft.actor, draft.system):
             if text is not None and not 0 < len(text) <= ID_CHARS_MAX:
                 raise _wrong("an actor or system id is empty or too long")
         if draft.root is not None and not _HEX_64.fullmatch(draft.root):
             raise _wrong("the root is not 64 hex digits")
-        if draft.body is not None:
-            _check_body(draft, draft.body)
         self._check_state(draft)
 
     @staticmethod
     def check_own(draft: Draft) -> None:
-        """As `check`, for a draft that has everything but its id, time, tags and body from one that has passed."""
+        """As `check`, for a draft whose other parts have passed `check_shared`."""
         if not is_uuid7(draft.id):
             raise _no_id(draft)
         if draft.body is not None:

@@ -4,8 +4,10 @@ What it promises is written in `record/draft.py`, and the numbers there come bac
 before the records are durable. That is sound because a failed write ends the ledger: nobody is told of records that
 were sealed and not written, and the next start folds what the journal really holds.
 
-This is the hot path. Drafts that follow each other and differ only in what each has of its own (id, time, tags, body)
-are a run: what they share is checked once, and their headers are written from a template (`record/template.py`).
+This is the hot path. Most drafts differ from one before only in what each has of its own (id, number, stream, times,
+tags, body). What they share is checked once, and holds, whoever hands over the next one, until something opens, ends or
+moves (`Standing.acts`); their headers are written from a template (`record/template.py`). Drafts of one batch that
+follow each other and share all that are a run, sealed in one loop.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from binascii import hexlify
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import islice
+from typing import NamedTuple
 
 from affidavit.errors import Corruption, InvalidInput
 from affidavit.ledger.group import Group
@@ -30,16 +33,26 @@ from affidavit.limits import (
     TEMPLATES_MAX,
 )
 from affidavit.record.body import EMPTY_SLOT, BodySealer
-from affidavit.record.draft import Answer, Batch, Draft, Receipt, Refusal
+from affidavit.record.draft import Answer, Batch, Draft, Earlier, Receipt, Refusal
 from affidavit.record.header import FORMAT, Header, Log, Source, Time, encode_header
 from affidavit.record.moment import format_moment, moment_bytes
 from affidavit.record.tags import Tagger
-from affidavit.record.template import fill_run, header_template
+from affidavit.record.template import fill_shared, header_template
 
 _STREAM_CHARS = 32
 _HEX = frozenset("0123456789abcdef")
 #: So many drafts fit into a group whatever their bodies weigh: no need to weigh them.
 _DRAFTS_THAT_FIT = GROUP_BYTES_MAX // BODY_BYTES_MAX
+
+
+class _Shared(NamedTuple):
+    """What was found of drafts that share all but their own parts: their template, true while the number of acts and
+    the boot of the batch are these."""
+
+    acts: int
+    boot: str
+    state: int
+    template: bytes
 
 
 class Sequencer:
@@ -67,6 +80,7 @@ class Sequencer:
         self._boot = boot
         self._randomness = randomness
         self._templates: dict[tuple[object, ...], bytes] = {}
+        self._shared: dict[tuple[object, ...], _Shared] = {}
         self._log: Log | None = None
         self._now_ns, self._now = -1, ""
 
@@ -126,15 +140,15 @@ class Sequencer:
         receipts: list[Receipt] = []
         drafts = batch.drafts
         try:
-            while len(receipts) < len(drafts):
-                draft = drafts[len(receipts)]
-                self._rules.check(draft)
+            while (position := len(receipts)) < len(drafts):
+                draft = drafts[position]
                 if draft.kind not in ACTING_KINDS and len(draft.tags) <= TAGS_MAX:
                     self._seal_run(batch, stream, at, receipts, group)
                     continue
+                self._rules.check(draft)
                 if draft.kind in BODY_KINDS:
                     _check_folded(draft, batch.boot)
-                source = Source(batch.stream, batch.first + len(receipts))
+                source = Source(batch.stream, batch.first + position)
                 receipts.append(self._seal_one(draft, source, at, batch.boot, receipts, group, stream))
         except DraftRefused as refused:
             return Answer(tuple(receipts), refused.refusal)
@@ -143,44 +157,31 @@ class Sequencer:
         return Answer(tuple(receipts))
 
     def _seal_run(self, batch: Batch, stream: Stream, at: str, receipts: list[Receipt], group: Group) -> None:
-        """Seal the next draft, which is checked, and those after it that differ only in what each has of its own.
+        """Seal the next draft, and those after it that differ only in what each has of its own.
 
-        None is of an acting kind, so the state, the session and the context that hold for the first hold for all.
+        None is of an acting kind, so what holds for the first holds for all.
         """
         standing, check_own = self.standing, self._rules.check_own
         tags_text, seal = self._tagger.tags_text, self._sealer.seal
         position = len(receipts)
-        draft = batch.drafts[position]
-        session, context, ref = self._positions(draft, stream, batch.first, receipts)
-        log = self._log_at(at)
-        clock = standing.clocks.get(batch.boot)
-        template = fill_run(
-            self._template(draft),
-            context=context,
-            decided=draft.decided,
-            log=log,
-            ref=ref,
-            session=session,
-            stream=batch.stream,
-            clock=clock,
-        )
-        shared, state = _shared(draft), log.state
+        key, shared = self._shared_by(batch, position, stream, receipts)
+        state, template = shared.state, shared.template
+        name, sealed_at = batch.stream.encode(), at.encode()
         index = begins = standing.size
         seq = batch.first + position
         try:
             for draft in islice(batch.drafts, position, None):
-                if index != begins:
-                    if _shared(draft) != shared or len(draft.tags) > TAGS_MAX:
-                        break
-                    check_own(draft)
-                name, body = draft.id.encode(), draft.body
-                tags = tags_text(name, draft.tags) if draft.tags else b""
+                if index != begins and (_key_of(draft) != key or len(draft.tags) > TAGS_MAX):
+                    break
+                check_own(draft)
+                own_id, body = draft.id.encode(), draft.body
+                tags = tags_text(own_id, draft.tags) if draft.tags else b""
                 if body is None:
                     digest, slot = b"", EMPTY_SLOT
                 else:
                     digest = sha256(body).digest()
                     slot = seal(body, digest)
-                raw = template % (hexlify(digest), name, seq, tags, moment_bytes(draft.at))
+                raw = template % (hexlify(digest), own_id, sealed_at, seq, name, tags, moment_bytes(draft.at))
                 if len(raw) > HEADER_BYTES_MAX:
                     raise _too_long(raw)
                 group.stored.append((raw, slot))
@@ -193,6 +194,35 @@ class Sequencer:
                 passed = Passed(index - begins, batch.stream, seq, at, batch.drafts[position].kind)
                 standing.advance(passed)
                 group.notes.append(passed)
+
+    def _shared_by(
+        self, batch: Batch, position: int, stream: Stream, receipts: list[Receipt]
+    ) -> tuple[tuple[object, ...], _Shared]:
+        """What the draft at `position` shares with others, checked: now, or since something last opened or ended."""
+        standing = self.standing
+        draft = batch.drafts[position]
+        key = _key_of(draft)
+        found = self._shared.get(key)
+        if found is not None and found.acts == standing.acts and found.boot == batch.boot:
+            return key, found
+        self._rules.check_shared(draft)
+        session, context, ref = self._positions(draft, stream, batch.first, receipts)
+        template = fill_shared(
+            self._template(draft),
+            context=context,
+            decided=draft.decided,
+            state=standing.state,
+            ref=ref,
+            session=session,
+            clock=standing.clocks.get(batch.boot),
+        )
+        found = _Shared(standing.acts, batch.boot, standing.state, template)
+        # What an `Earlier` names depends on the batch.
+        if not any(isinstance(reference, Earlier) for reference in (draft.session, draft.context, draft.ref)):
+            if len(self._shared) >= TEMPLATES_MAX:
+                self._shared.clear()
+            self._shared[key] = found
+        return key, found
 
     def _template(self, draft: Draft) -> bytes:
         """The template of headers for drafts like this one."""
@@ -310,8 +340,8 @@ def _texts(draft: Draft) -> tuple[str | None, ...]:
     )
 
 
-def _shared(draft: Draft) -> tuple[object, ...]:
-    """What the drafts of a run have in common: all but id, time, tags and body, and whether they have those."""
+def _key_of(draft: Draft) -> tuple[object, ...]:
+    """What drafts that are checked together have in common: all but what is their own, and whether they have that."""
     return (
         draft.kind,
         draft.session,

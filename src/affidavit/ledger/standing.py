@@ -29,7 +29,8 @@ from affidavit.record.kinds import KINDS, STATE_KINDS
 
 KIND_CODES = {kind: code for code, kind in enumerate(sorted(KINDS), start=1)}
 _KINDS = {code: kind for kind, code in KIND_CODES.items()}
-_UNKNOWN_KIND = 0
+_CODE_BYTES = {kind: bytes((code,)) for kind, code in KIND_CODES.items()}
+_UNKNOWN_BYTE = b"\0"
 #: Kinds whose body this fold reads.
 BODY_KINDS = frozenset({"clock", "log.gap"})
 #: Kinds that open or end something, or move the state.
@@ -135,6 +136,8 @@ class Standing:
         self.contexts: dict[tuple[str, str], deque[int]] = {}
         self.clocks: dict[str, int] = {}
         self.anchor: int | None = None  # the newest `anchor` record
+        #: How often something opened, ended or moved: while it stays, what was found of sessions and the like holds.
+        self.acts = 0
         self._kinds = bytearray()  # of the records before `size`, as many as there are bytes
         self._acts = {
             "session.open": self._open_session,
@@ -160,6 +163,7 @@ class Standing:
         self.advance(Passed(1, header.source.stream, header.source.seq + 1, header.log.at, header.kind))
         act = self._acts.get(header.kind)
         if act is not None:
+            self.acts += 1
             act(index, header, body)
 
     def advance(self, run: Passed) -> None:
@@ -171,9 +175,10 @@ class Standing:
         self.size += run.records
         self.last_at = run.at
         self.last_kind = run.kind
-        self._kinds += bytes((KIND_CODES.get(run.kind, _UNKNOWN_KIND),)) * run.records
-        if len(self._kinds) > 2 * KINDS_KEPT:
-            del self._kinds[:-KINDS_KEPT]
+        kinds = self._kinds
+        kinds += _CODE_BYTES.get(run.kind, _UNKNOWN_BYTE) * run.records
+        if len(kinds) > 2 * KINDS_KEPT:
+            del kinds[:-KINDS_KEPT]
 
     def take(self, note: Note) -> None:
         """Take what a note stands for."""

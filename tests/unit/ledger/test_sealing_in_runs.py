@@ -160,3 +160,29 @@ def test_templates_are_bounded(case: Case, monkeypatch: pytest.MonkeyPatch) -> N
         answer = ledger.append(Batch(case.stream(), BOOT, 0, drafts))
         assert actor == ledger.reader().record(indexes(answer)[2]).header.actor
         assert len(ledger._sequencer._templates) <= 3
+
+
+def test_what_was_found_of_a_draft_holds_for_other_streams_until_something_ends(case: Case) -> None:
+    ledger = case.recover()
+    first, others = case.stream(), [case.stream() for _ in range(3)]
+    session, context = case.session(ledger, first)
+    for stream in others:
+        answer = ledger.append(Batch(stream, BOOT, 0, (case.access(session, context),)))
+        header = ledger.reader().record(indexes(answer)[0]).header
+        assert (stream, session, context) == (header.source.stream, header.session, header.context)
+    another_boot = ledger.append(Batch(others[0], "ab" * 16, 1, (case.access(session, context),)))
+    assert ledger.reader().record(indexes(another_boot)[0]).header.time.clock is None
+    closing = case.draft("session.close", actor=ACTOR, system=SYSTEM, session=session, outcome="ok")
+    assert "" == code(ledger.append(Batch(first, BOOT, 2, (closing,))))
+    assert "reference" == code(ledger.append(Batch(others[1], BOOT, 1, (case.access(session, context),))))
+
+
+def test_what_was_found_of_a_draft_does_not_outlive_the_state(case: Case) -> None:
+    ledger = case.recover()
+    stream, other = case.stream(), case.stream()
+    session, context = case.session(ledger, stream)
+    access = case.access(session, context, decided=ledger.state_index)
+    assert "" == code(ledger.append(Batch(stream, BOOT, 2, (access,))))
+    assert "" == code(ledger.append(Batch(other, BOOT, 0, (case.change(ledger.state_index),))))
+    again = case.access(session, context, decided=access.decided)
+    assert "conflict" == code(ledger.append(Batch(stream, BOOT, 3, (again,))))
