@@ -82,6 +82,20 @@ def _edit(index: int, change: Callable[[dict[str, Any]], object]) -> Callable[[S
     return lambda records: [with_content(one, change) if at == index else one for at, one in enumerate(records)]
 
 
+def _token(change: Callable[[bytes], bytes]) -> Callable[[dict[str, Any]], object]:
+    """Change the token's bytes in an anchor's body."""
+
+    def edit(content: dict[str, Any]) -> None:
+        content["token"] = base64.b64encode(change(base64.b64decode(content["token"]))).decode()
+
+    return edit
+
+
+def _flipped(der: bytes) -> bytes:
+    """A bit of the signature, which stands at the end."""
+    return der[:-10] + bytes([der[-10] ^ 1]) + der[-9:]
+
+
 def _rows() -> list[Tampering]:
     _, first, second, access = _base()
     statement = _edit(access, lambda content: content["action"].update(statement="SELECT 1 FROM visits"))
@@ -106,6 +120,9 @@ def _rows() -> list[Tampering]:
             lambda r: _edit(second, lambda c: c.update(token=r[first].content["token"]))(r),
             Found(21, "timestamp.imprint", _PROVED), _KEPT,
         ),
+        _row("anchor", "its token cut", _edit(second, _token(lambda der: der[:-20])), Found(21, "timestamp.malformed", _PROVED), _KEPT),
+        _row("anchor", "its token extended", _edit(second, _token(lambda der: der + bytes(20))), Found(21, "timestamp.malformed", _PROVED), _KEPT),
+        _row("anchor", "its token changed", _edit(second, _token(_flipped)), Found(21, "timestamp.authority", _PROVED), _KEPT),
     ]  # fmt: skip
 
 

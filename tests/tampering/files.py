@@ -27,6 +27,11 @@ _PRUNED = (
     "pruning does the same: what it held is published, and proved there; the verdict says from which record on the "
     "journal was compared"
 )
+_BEYOND = (
+    "no checkpoint speaks of it yet: the verdict counts such records and vouches for none. The next start takes it up, as "
+    "it would one that was written through the log, which root on the machine may do as well"
+)
+_SNAPSHOT = "no verdict reads it; a start takes it only under the log's key and root; `fsck` folds anew and compares"
 _NO_JOURNAL = (
     "a public copy has no journal, so the verdict says that it was not looked at. `up` refuses to start without it, "
     "and `fsck` names it"
@@ -81,6 +86,11 @@ def _exchange(one: str, other: str) -> Alter:
         second.write_bytes(data)
 
     return alter
+
+
+def _replaced(path: str, by: str) -> Alter:
+    """The file put back to what another one, of an earlier time, holds."""
+    return lambda case: (case.folder / path).write_bytes((case.folder / by).read_bytes())
 
 
 def _put(at: int, change: Callable[[bytes], bytes]) -> Parts:
@@ -169,11 +179,6 @@ def _checkpoints() -> list[Tampering]:
 # -- entries -------------------------------------------------------------------------------------------------------------
 
 
-def _older_partial(case: Case) -> None:
-    """The last bundle put back to what it was when the log had 290 records."""
-    (case.folder / LAST).write_bytes((case.folder / "log/tile/entries/001.p/34").read_bytes())
-
-
 def _entry_and_tile(case: Case) -> None:
     _edit_parts(BUNDLE, _put(100, _other_basis))(case)
     entries = decode_entries((case.folder / BUNDLE).read_bytes(), 256)
@@ -201,7 +206,12 @@ def _entries() -> list[Tampering]:
         row("an entry added within", lambda entries: entries.insert(50, entries[50]), "entry.altered", 51),
         row("two entries swapped", _swap(41, 42), "entry.altered", 41),
         row("an entry of the last, partial one changed", _put(3, _other_basis), "entry.altered", 259, LAST),
-        _row(part, "the partial one put back to an older size", _older_partial, Found(2, "bundle.short", where=LAST)),
+        _row(
+            part,
+            "the partial one put back to an older size",
+            _replaced(LAST, "log/tile/entries/001.p/34"),
+            Found(2, "bundle.short", where=LAST),
+        ),
         _row(part, "removed", _remove(BUNDLE), Found(2, "log.absent", where=BUNDLE)),
         _row(part, "two swapped", _exchange(BUNDLE, LAST), Found(2, "bundle.short", where=BUNDLE)),
         _row(part, "an entry changed, and its hash in the tile", _entry_and_tile, root),
@@ -242,6 +252,18 @@ def _tiles() -> list[Tampering]:
         ),
         _row(part, "swapped with another tile", _exchange(TILE, LAST_TILE), Found(3, "tile.length", where=TILE)),
         _row(part, "the partial one removed", _remove(LAST_TILE), Found(3, "log.absent", where=LAST_TILE)),
+        _row(
+            part,
+            "the partial one put back to an older size",
+            _replaced(LAST_TILE, "log/tile/0/001.p/34"),
+            Found(3, "tile.length", where=LAST_TILE),
+        ),
+        _row(
+            "higher tile",
+            "swapped with one of another level",
+            _exchange(HIGHER, LAST_TILE),
+            Found(3, "tile.length", where=HIGHER),
+        ),
     ]
     return rows
 
@@ -279,6 +301,13 @@ def _bodies() -> list[Tampering]:
         plain("a body of no known form", _put(100, lambda slot: b"\x09" + slot[1:]), "slot.form", 100),
         plain("a body erased without an erase record", _put(50, lambda _: stub), "bodies.erased", 306, LAST_BODIES),
         plain("a body erased that may not be", _put(1, lambda _: stub), "bodies.erased", 1),
+        _row(part, "two swapped", _exchange(BODIES, LAST_BODIES), Found(11, "bundle.short", where=BODIES)),
+        _row(
+            part,
+            "the partial one put back to an older size",
+            _replaced(LAST_BODIES, "bodies/001.p/34"),
+            Found(11, "bundle.short", where=LAST_BODIES),
+        ),
         _row(part, "removed", _remove(BODIES), Found(11, "bodies.absent", where=BODIES)),
         _row(part, "the whole folder removed", lambda case: shutil.rmtree(case.folder / "bodies"), why=_ABSENT),
     ]
@@ -319,6 +348,28 @@ def _cut_journal(case: Case) -> None:
     sorted((case.folder / "journal").iterdir())[-1].unlink()
 
 
+def _swapped_segments(case: Case) -> None:
+    first, second = sorted(path.name for path in (case.folder / "journal").iterdir())
+    _exchange(f"journal/{first}", f"journal/{second}")(case)
+
+
+def _older_journal(case: Case) -> None:
+    """The whole journal put back to what it was when the log had 290 records."""
+    shutil.rmtree(case.folder / "journal")
+    write_log(case.folder / "then", case.records[:290], (3, 200))
+    (case.folder / "then/journal").rename(case.folder / "journal")
+    shutil.rmtree(case.folder / "then")
+
+
+def _made_up(case: Case) -> None:
+    """A frame behind the last one, of a record that nobody made: the last one again, and a number on."""
+    path = sorted((case.folder / "journal").iterdir())[-1]
+    data = path.read_bytes()
+    last = [frame for frame in read_frames(data) if isinstance(frame, Frame)][-1]
+    frame = encode_frame(len(case.records), [last.records[-1]])
+    path.write_bytes(data[: last.end] + frame + bytes(512))
+
+
 def _journal() -> list[Tampering]:
     part, needs = "journal segment", frozenset({Need.JOURNAL})
 
@@ -340,6 +391,9 @@ def _journal() -> list[Tampering]:
             "journal.order",
         ),
         row("put in the place of another log's", _segment_bytes(lambda d, f: d[:28] + bytes(32) + d[60:]), "journal.header"),
+        row("two swapped", _swapped_segments, "journal.header"),
+        row("all put back to an older state", _older_journal, "journal.missing"),
+        _row(part, "a record made up behind the last published one", _made_up, why=_BEYOND),
         _row(part, "the first removed", lambda case: _segment(case)[0].unlink(), why=_PRUNED),
         row("the last removed", _cut_journal, "journal.missing"),
         _row(part, "all removed", lambda case: shutil.rmtree(case.folder / "journal"), why=_NO_JOURNAL),
@@ -381,15 +435,19 @@ def _kept_changed(case: Case) -> None:
     case.kept = (*case.kept[:-1], bytes(last))
 
 
-def _own_kept_changed(case: Case) -> None:
-    (case.folder / "checkpoints").mkdir()
-    note = bytearray(case.kept[1])
-    note[30] ^= 1
-    (case.folder / "checkpoints" / f"{200:020d}").write_bytes(note)
+def _own_kept(change: Callable[[Case, bytes], bytes]) -> Alter:
+    """The checkpoint of size 200 that the log keeps in `DIR/checkpoints`."""
+
+    def alter(case: Case) -> None:
+        (case.folder / "checkpoints").mkdir()
+        (case.folder / "checkpoints" / f"{200:020d}").write_bytes(change(case, case.kept[1]))
+
+    return alter
 
 
-def _snapshot_changed(case: Case) -> None:
-    (case.folder / "standing").write_bytes(b"affidavit standing 1\n" + bytes(64))
+def _snapshot(change: Callable[[bytes], bytes]) -> Alter:
+    """A snapshot of some state, which no verdict reads."""
+    return lambda case: (case.folder / "standing").write_bytes(change(b"affidavit standing 1\n" + bytes(64)))
 
 
 def _others() -> list[Tampering]:
@@ -426,12 +484,31 @@ def _others() -> list[Tampering]:
             why="it takes reading away, and no proof: without these keys the verdict says what could not be checked",
         ),
         _row(
-            "kept checkpoint in DIR/checkpoints", "changed", _own_kept_changed,
-            Found(5, "note.signature", where="checkpoints/00000000000000000200"),
+            "kept checkpoint", "cut", lambda case: setattr(case, "kept", (*case.kept[:-1], case.kept[-1][:-40])),
+            Found(5, "note.malformed", frozenset({Need.KEPT}), "kept checkpoint 4"),
+            why="as above",
+        ),
+        *(
+            _row("kept checkpoint in DIR/checkpoints", deed, _own_kept(change), Found(5, code, where="checkpoints/00000000000000000200"))
+            for deed, code, change in (
+                ("changed", "note.signature", lambda _, note: note.replace(b"\n200\n", b"\n201\n")),
+                ("cut", "note.malformed", lambda _, note: note[:-40]),
+                ("extended", "note.malformed", lambda _, note: note + b"more\n"),
+                ("swapped with, or put back to, one of another size", "kept.name", lambda case, _: case.kept[0]),
+            )
         ),
         _row(
-            "standing snapshot", "changed, or put back to an older one", _snapshot_changed,
-            why="no verdict reads it; a start takes it only under the log's key and root; `fsck` folds anew and compares",
+            "kept checkpoint in DIR/checkpoints", "removed", lambda case: None,
+            why="those are the log's own, and nobody promised that they are there: only what left the machine counts",
+        ),
+        *(
+            _row("standing snapshot", deed, _snapshot(change), why=_SNAPSHOT)
+            for deed, change in (
+                ("changed", lambda data: data[:-1] + b"x"),
+                ("cut", lambda data: data[:-9]),
+                ("extended", lambda data: data + b"x"),
+                ("swapped with another log's, or put back to an older one", lambda data: data),
+            )
         ),
         _row("any file", "a link put in its place", _link, Found(3, "archive.link", where=TILE)),
         _row(

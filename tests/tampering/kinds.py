@@ -13,18 +13,23 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from logmaker import BODY_KEY, LEDGER, SIGNER, Afternoon, Paper, Rec, afternoon, write_log
+from logmaker import BODY_KEY, LEDGER, SIGNER, T0_NS, Afternoon, Paper, Rec, afternoon, write_log
 
 from affidavit.archive.open import open_archive
+from affidavit.archive.source import Source
+from affidavit.errors import VerificationError
 from affidavit.record.body import BodyKey
 from affidavit.timeproof.token import Authority
 from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.policy import Policy
+from affidavit.verify.receipt import check_receipt
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
 
 ACCESSES = 20
 #: Records of the short log, and of one with a full bundle and a higher tile; what is more in it are clock records.
 SHORT, LONG = 42, 322
+_DAY_NS = 86_400_000_000_000
 
 
 class Need(Enum):
@@ -34,11 +39,18 @@ class Need(Enum):
     JOURNAL = "the journal"
     KEPT = "a checkpoint kept elsewhere"
     AUTHORITY = "the certificate of a time-stamp authority"
+    POLICY = "the auditor's own copy of the policy"
+    RECEIPT = "a receipt"
+
+
+#: In the place of a duty of `verify`: `affidavit receipt check` finds it.
+RECEIPT_CHECK = 0
 
 
 @dataclass(frozen=True)
 class Found:
-    """A check that finds it: the duty's number, the finding's code and place, and what must be given beside the key."""
+    """A check that finds it: the duty's number, or `RECEIPT_CHECK`, the finding's code and place, and what must be given
+    beside the key."""
 
     duty: int
     code: str
@@ -56,6 +68,8 @@ class Case:
     records: list[Rec]
     kept: tuple[bytes, ...]
     authority: bytes = b""
+    policy: bytes = b""
+    receipt: bytes = b""
     key: VerifierKey = SIGNER.verifier
     body_keys: Mapping[bytes, BodyKey] = field(default_factory=lambda: {BODY_KEY.id: BODY_KEY})
 
@@ -70,6 +84,7 @@ class Tampering:
     """A row: `part` is the kind of file or record, `deed` what is done to it, `alter` does it.
 
     `found` are independent ways to find it; `why` says, where it takes a kept checkpoint or nothing finds it, why.
+    `said` stands in the verdict all the same, where all evidence is given.
     """
 
     part: str
@@ -78,6 +93,7 @@ class Tampering:
     found: tuple[Found, ...]
     why: str = ""
     size: int = SHORT
+    said: str = ""
 
     @property
     def name(self) -> str:
@@ -111,12 +127,34 @@ def make_case(root: Path, size: int) -> Case:
     return Case(root, play, records, tuple(write_log(root, records, sizes)))
 
 
-def judge(case: Case, given: frozenset[Need]) -> Verdict:
-    """The verdict with the public key and the given evidence alone."""
+@dataclass(frozen=True)
+class Judged:
+    """The verdict of `verify`, and what it and the check of a receipt found: duty, code, place and index of each."""
+
+    verdict: Verdict
+    found: frozenset[tuple[int, str, str, int | None]]
+
+
+def judge(case: Case, given: frozenset[Need]) -> Judged:
+    """What is found with the public key and the given evidence alone."""
     archive = open_archive(str(case.folder))
     if Need.JOURNAL not in given:
         archive = replace(archive, journal=None)
     keys = case.body_keys if Need.BODY_KEYS in given else {}
     kept = case.kept if Need.KEPT in given else ()
     trusted = Authority.of_pem(case.authority, "trusted") if case.authority and Need.AUTHORITY in given else None
-    return verify(archive, [case.key], keys, kept, authority=trusted)
+    policy = Policy.parse(case.policy) if case.policy and Need.POLICY in given else None
+    verdict = verify(archive, [case.key], keys, kept, authority=trusted, policy=policy)
+    found = {(check.number, one.code, one.where, one.index) for check in verdict.checks for one in check.findings}
+    if case.receipt and Need.RECEIPT in given:
+        found |= _check_receipt(case, archive.log)
+    return Judged(verdict, frozenset(found))
+
+
+def _check_receipt(case: Case, log: Source) -> set[tuple[int, str, str, int | None]]:
+    """What `affidavit receipt check` says a day later."""
+    try:
+        checked = check_receipt(case.receipt, [case.key], log, T0_NS + _DAY_NS)
+    except VerificationError as error:
+        return {(RECEIPT_CHECK, error.code, "", None)}
+    return {(RECEIPT_CHECK, checked.result, "", checked.index)} if checked.result == "broken" else set()

@@ -352,7 +352,7 @@ def _second_genesis(records: Sequence[Rec]) -> list[Rec]:
     return [*records, *again]
 
 
-def _later(records: Sequence[Rec], size: int, accesses: int) -> list[Rec]:
+def later(records: Sequence[Rec], size: int, accesses: int) -> list[Rec]:
     """The history up to `size`, and then another day."""
     paper = paper_at(records, size)
     for _ in range(accesses):
@@ -398,11 +398,11 @@ def _own() -> list[Tampering]:
         ),
         Tampering(w, "signed by another key", _other_key, (Found(1, "note.unknown"),)),
         _row(
-            w, "the newest day deleted, and what is left signed again", lambda r: _later(r, DENIED, 0), AHEAD,
+            w, "the newest day deleted, and what is left signed again", lambda r: later(r, DENIED, 0), AHEAD,
             why="a shorter log is a whole log",
         ),
         _row(
-            w, "a second one signed from the newest day on", lambda r: _later(r, DENIED, 30), FORKED,
+            w, "a second one signed from the newest day on", lambda r: later(r, DENIED, 30), FORKED,
             why="each of the two is a whole log; the key signed both",
         ),
         _row(

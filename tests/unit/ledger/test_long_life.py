@@ -21,6 +21,7 @@ from affidavit.ledger.recovery import Opening, recover
 from affidavit.ledger.signer import FileSigner
 from affidavit.ledger.snapshot import fold_bytes, snapshot_key, write_snapshot
 from affidavit.ledger.standing import Standing, notes_of
+from affidavit.limits import TILE_WIDTH
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.rotation import KeyChain
 from affidavit.tlog.tiles import tile_path, tiles_of
@@ -361,6 +362,35 @@ def test_what_is_synced_and_read_back_goes_segment_by_segment(case: Case, monkey
         ledger._pruner.prune(ledger.published, ledger.published.size)
     assert segments[-3:] == segments_of(case.disk, LAYOUT.journal)
     assert "" == ledger._pruner.problem
+
+
+def test_what_is_read_back_before_pruning_is_read_from_the_medium(
+    case: Case, disk: SimDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page cache holds is no reason to remove the other copy."""
+    ledger = unpruned(case, monkeypatch)
+    segments = segments_of(disk, LAYOUT.journal)
+    settled: set[Path] = set()
+    early: list[Path] = []
+    settle, read = disk.settle, disk.read
+
+    def noted(path: Path) -> None:
+        settled.add(path)
+        settle(path)
+
+    def looked(path: Path, limit: int) -> bytes | None:
+        early.extend({path} & {*published} - settled)
+        return read(path, limit)
+
+    bundles = range((segments[1] - 1) // TILE_WIDTH + 1)
+    published = [
+        path for at in bundles for path in (LAYOUT.entries(at), LAYOUT.slots(at), LAYOUT.log / tile_path(0, at))
+    ]
+    monkeypatch.setattr(disk, "settle", noted)
+    monkeypatch.setattr(disk, "read", looked)
+    ledger._pruner.prune(ledger.published, ledger.published.size)
+    assert segments[1:] == segments_of(disk, LAYOUT.journal)
+    assert ([], set(published)) == (early, settled)
 
 
 def test_old_records_can_still_be_referred_to(case: Case, disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> None:

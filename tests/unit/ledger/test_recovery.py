@@ -15,7 +15,9 @@ from affidavit.ledger.journal import Scan
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
+from affidavit.limits import TILE_WIDTH
 from affidavit.record.draft import Batch
+from affidavit.record.frame import encode_frame
 from affidavit.record.read import Record
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 
@@ -261,6 +263,24 @@ def test_another_history_of_the_same_length_is_refused(case: Case, disk: SimDisk
     assert caught.value.code in {"log.fork", "log.body"}
 
 
+def test_a_record_exchanged_in_the_journal_is_refused_wherever_it_stands(case: Case, disk: SimDisk) -> None:
+    """Its frame is whole, and the newest bundles, which are compared byte by byte, do not reach so far back."""
+    filled(case)
+    disk.replace(LAYOUT.standing, None)
+    data = disk.copy(SEGMENT)
+    frame = frames(case)[4]
+    exchanged = [(raw.replace(b'"observed"', b'"imported"'), slot) for raw, slot in frame.records]
+    assert exchanged[0] != frame.records[0]
+    assert frame.first + len(exchanged) < TILE_WIDTH
+    false = data[: frame.offset] + encode_frame(frame.first, exchanged) + data[frame.end :]
+    disk.replace(SEGMENT, false)
+    before = disk.copy(LAYOUT.checkpoint)
+    with pytest.raises(Corruption) as caught:
+        case.recover()
+    assert "log.fork" == caught.value.code
+    assert (false, before) == (disk.copy(SEGMENT), disk.copy(LAYOUT.checkpoint))
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -352,15 +372,16 @@ def test_a_publication_that_a_crash_cut_short_is_finished(case: Case, disk: SimD
     case.recover()
 
 
-def test_a_full_tile_that_holds_something_else_is_never_rewritten(case: Case, disk: SimDisk) -> None:
+@pytest.mark.parametrize("path", ["log/tile/0/000", "log/tile/entries/000", "bodies/000"])
+def test_a_full_file_that_holds_something_else_is_never_rewritten(case: Case, disk: SimDisk, path: str) -> None:
     ledger = case.recover()
-    disk.replace(LAYOUT.log / "tile" / "0" / "000", bytes(8192))
+    disk.replace(ROOT / path, bytes(8192))
     session, context = case.session(ledger, case.stream())
     ledger.append(Batch(case.stream(), BOOT, 0, tuple(case.access(session, context) for _ in range(300))))
     before = disk.copy(LAYOUT.checkpoint)
     with pytest.raises(Unavailable, match="exists and holds something else"):
         ledger.publish_now()
-    assert bytes(8192) == disk.copy(LAYOUT.log / "tile" / "0" / "000")
+    assert bytes(8192) == disk.copy(ROOT / path)
     assert before == disk.copy(LAYOUT.checkpoint)
     assert "unavailable" == code(ledger.append(Batch(case.stream(), BOOT, 0, (case.opening(),))))
 

@@ -48,7 +48,7 @@ def codes(root: Path, records: Sequence[Rec]) -> set[tuple[str, int | None]]:
 def blamed(root: Path, part: str, deed: str) -> list[tuple[str, str, int | None]]:
     case = make_case(root / "data", LONG)
     next(row for row in ROWS if (row.part, row.deed) == (part, deed)).alter(case)
-    verdict = judge(case, frozenset(Need))
+    verdict = judge(case, frozenset(Need)).verdict
     return [(one.code, one.where, one.index) for check in verdict.checks for one in check.findings]
 
 
