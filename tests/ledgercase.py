@@ -9,18 +9,23 @@ from typing import Any
 from affidavit.clock import ClockStatus
 from affidavit.durable import Disk
 from affidavit.errors import Unavailable
+from affidavit.ledger.backup import Backup, Copied
 from affidavit.ledger.genesis import create_log
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host
+from affidavit.ledger.reader import Reader
 from affidavit.ledger.recovery import Opening, Recovered, recover
+from affidavit.ledger.rotate import own_chain
 from affidavit.ledger.signer import FileSigner, Purpose
 from affidavit.ledger.snapshot import snapshot_key
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Answer, Batch, Draft, Earlier
 from affidavit.record.ids import uuid7
+from affidavit.record.moment import format_moment
 from affidavit.tlog.keys import SignatureLine, VerifierKey
+from affidavit.tlog.rotation import KeyChain
 
 ORIGIN = "log.example/clinic"
 BOOT = "b0" * 16
@@ -107,6 +112,19 @@ class Case:
         secrets = self.secrets or Secrets.load(self.disk, self.root / "secrets")
         signer, key = FileSigner(secrets.signers), snapshot_key(secrets.digest_key)
         return recover(Opening(self.disk, Layout(self.root), signer, secrets.body_keys_by_id, key))
+
+    def backup(self, target: Path) -> Copied:
+        """Bring the copy in `target` up to the log, as `affidavit backup` does."""
+        secrets, source = self.secrets or Secrets.load(self.disk, self.root / "secrets"), Layout(self.root)
+
+        def chain() -> KeyChain:
+            return own_chain(self.disk, source, secrets.verifiers)
+
+        def reader() -> Reader:
+            return Reader.of_folder(self.root, self.disk, secrets.body_keys_by_id, chain())
+
+        now = format_moment(self.clock.now_ns())
+        return Backup(self.disk, source, Layout(target), chain, reader, now).run(lambda *_: None)
 
     def stream(self) -> str:
         return self.random.randbytes(16).hex()

@@ -30,6 +30,7 @@ class _Inode:
         self.seen = bytearray()
         self.durable = bytearray()
         self.pending: list[tuple[int, bytes]] = []
+        self.changed = 0
 
     def write(self, offset: int, data: bytes) -> None:
         _put(self.seen, offset, data)
@@ -186,6 +187,16 @@ class SimDisk:
     def exists(self, path: Path) -> bool:
         return path in self._names or path in self._folders
 
+    def is_folder(self, path: Path) -> bool:
+        return path in self._folders
+
+    def stamp(self, path: Path) -> tuple[int, int] | None:
+        inode = self._names.get(path)
+        return None if inode is None else (len(inode.seen), inode.changed)
+
+    def restamp(self, path: Path, stamp: tuple[int, int]) -> None:
+        self._names[path].changed = stamp[1]
+
     def names(self, folder: Path) -> list[str]:
         inside = [path for names in (self._names, self._folders) for path in names if path.parent == folder]
         return sorted({path.name for path in inside if path != folder})
@@ -260,6 +271,7 @@ class SimDisk:
     def _write(self, inode: _Inode, offset: int, data: bytes) -> None:
         """All of `data`; or, where it fails or there is no room, a part of it that ends anywhere."""
         self._pass("write")
+        inode.changed = self.steps
         grows = max(0, offset + len(data) - len(inode.seen))
         if self.space is not None and grows > self.space:
             inode.write(offset, data[: len(data) - grows + self.space])

@@ -24,6 +24,8 @@ PRIVATE_FOLDER, PUBLIC_FOLDER = 0o700, 0o755
 _OTHERS, _WRITABLE = 0o077, 0o022
 _LINK_HINT = "Put the folder itself there, or mount it there."
 _Result = TypeVar("_Result")
+#: Length in bytes and time of last change in ns, by which a file that was not written to since is told.
+Stamp = tuple[int, int]
 
 
 class AppendFile(Protocol):
@@ -52,7 +54,8 @@ class Disk(Protocol):
     """Files by path. Raises `Unavailable` where the system refuses, never an `OSError`."""
 
     def read(self, path: Path, limit: int) -> bytes | None:
-        """The whole file, or None where there is none. Raises `Corruption` above `limit` bytes, links not followed."""
+        """The whole file, or None where there is none. Raises `Corruption` above `limit` bytes, and for what is no
+        file: links are not followed."""
 
     def read_private(self, path: Path, limit: int) -> bytes | None:
         """As `read`, for what nobody else may know or choose. Raises `InvalidInput` where the group or others may do
@@ -61,6 +64,15 @@ class Disk(Protocol):
 
     def exists(self, path: Path) -> bool:
         """True where a file or folder of that name is."""
+
+    def is_folder(self, path: Path) -> bool:
+        """True where a folder of that name is, links not followed."""
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """When the file was last changed; None where there is none."""
+
+    def restamp(self, path: Path, stamp: Stamp) -> None:
+        """Give the file the time of another one that it is a copy of. Not durable: a stop may lose it."""
 
     def names(self, folder: Path) -> list[str]:
         """The names in a folder, sorted; none where there is no such folder."""
@@ -140,14 +152,21 @@ class OsDisk:
             os.close(folder)
 
     def exists(self, path: Path) -> bool:
-        # Not `lexists`: it takes every error for absence, and what cannot be looked at would then be written over.
-        try:
-            path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise _unavailable("read", path, error) from None
-        return True
+        return self._look(path) is not None
+
+    def is_folder(self, path: Path) -> bool:
+        found = self._look(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def stamp(self, path: Path) -> Stamp | None:
+        found = self._look(path)
+        return None if found is None else (found.st_size, found.st_mtime_ns)
+
+    def restamp(self, path: Path, stamp: Stamp) -> None:
+        def change() -> None:
+            os.utime(path, ns=(stamp[1], stamp[1]), follow_symlinks=False)
+
+        self._call("stamp", path, change)
 
     def names(self, folder: Path) -> list[str]:
         try:
@@ -230,6 +249,16 @@ class OsDisk:
         return _OsLock(descriptor)
 
     @staticmethod
+    def _look(path: Path) -> os.stat_result | None:
+        # Not `lexists`: it takes every error for absence, and what cannot be looked at would then be written over.
+        try:
+            return path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unavailable("read", path, error) from None
+
+    @staticmethod
     def _read(path: Path, limit: int, private_in: int | None = None) -> bytes | None:
         """`private_in`: the open folder of a private file; what was checked is then what is read, whoever renames."""
         name = path if private_in is None else path.name
@@ -238,11 +267,13 @@ class OsDisk:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _no_file(path) from None
             raise (_unavailable if private_in is None else _not_ours)("read", path, error) from None
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise Corruption("disk.kind", f"{path} is not a regular file.", "Look at what stands in its place.")
+                raise _no_file(path)
             if private_in is not None:
                 _check_private(path, found, _OTHERS, "600")
             if found.st_size > limit:
@@ -358,6 +389,10 @@ def _not_ours(verb: str, path: Path, error: OSError) -> AffidavitError:
         f"The user {os.geteuid()}, as whom this process runs, may not {verb} {path}.",
         "Run this as the user who keeps the log, or give it to this one with chown.",
     )
+
+
+def _no_file(path: Path) -> Corruption:
+    return Corruption("disk.kind", f"{path} is not a regular file.", "Look at what stands in its place.")
 
 
 def _unavailable(verb: str, path: Path, error: OSError) -> Unavailable:

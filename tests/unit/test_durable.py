@@ -39,10 +39,24 @@ def test_reading_is_bounded_and_follows_no_link(tmp_path: Path) -> None:
     assert disk.read(tmp_path / "absent", 10) is None
     with pytest.raises(Corruption, match="at most 10"):
         disk.read(tmp_path / "long", 10)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Corruption, match="not a regular file"):
         disk.read(tmp_path / "link", 100)
     with pytest.raises(Corruption, match="not a regular file"):
         disk.read(tmp_path, 100)
+
+
+def test_a_link_is_no_folder_and_a_copy_can_bear_the_time_of_its_original(tmp_path: Path) -> None:
+    disk = OsDisk()
+    (tmp_path / "file").write_bytes(b"ab")
+    (tmp_path / "copy").write_bytes(b"ab")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert [True, False, False, False] == [
+        disk.is_folder(path) for path in (tmp_path, tmp_path / "link", tmp_path / "file", tmp_path / "absent")
+    ]
+    stamp = (2, 1_000_000_000)
+    disk.restamp(tmp_path / "copy", stamp)
+    assert (stamp, None) == (disk.stamp(tmp_path / "copy"), disk.stamp(tmp_path / "absent"))
+    assert stamp != disk.stamp(tmp_path / "file")
 
 
 def test_a_key_file_that_others_may_read_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -87,7 +101,7 @@ def test_a_key_is_read_through_no_link(tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(path.parent)
     assert "disk.link" == refused_code(tmp_path / "linked" / "log.key")[0]
     (tmp_path / "secrets" / "link.key").symlink_to(path)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Corruption, match="not a regular file"):
         OsDisk().read_private(tmp_path / "secrets" / "link.key", 10)
     os.mkfifo(tmp_path / "secrets" / "pipe.key", 0o600)
     with pytest.raises(Corruption, match="not a regular file"):

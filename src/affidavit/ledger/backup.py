@@ -3,7 +3,8 @@
 Ordinary tools cannot do it: they may read a frame of the journal that is half written, and partial tiles that are gone
 a second later. Here the order makes the copy right:
 
- 1. the signed checkpoint is read first; every record that it covers is there by then;
+ 1. the signed checkpoint is read first, and its name made durable: else a stop of the machine could take it back, and
+    the copy be ahead of an honest log. Every record that it covers is there by then;
  2. records are read as any reader does, bundle by bundle, and hashed into a tree that continues the copy's own; the
     tiles of the copy are made from that tree, not copied;
  3. the tree must lead to the signed root, else nothing is signed over in the copy: a damaged log never replaces a good
@@ -18,7 +19,6 @@ The copy holds `recover.json`, so no writer opens it before `recover` has said w
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ class Backup:
         note = self._disk.read(self._source.checkpoint, NOTE_BYTES_MAX)
         if note is None:
             raise InvalidInput("log.none", f"{self._source.root} holds no published log.", "Give a log's data folder.")
+        self._disk.sync_folder(self._source.log)
         signed = self._open(note, self._source.checkpoint)
         before = self._check_target(signed)
         reader = self._open_reader()
@@ -189,7 +190,7 @@ class Backup:
 
     def _copy_changed(self, source: Path, target: Path) -> None:
         """A body bundle that was rewritten since: erasing does that, and the copy must forget too."""
-        theirs, ours = _stamp(source), _stamp(target)
+        theirs, ours = self._disk.stamp(source), self._disk.stamp(target)
         if theirs is not None and theirs == ours:
             return
         data = self._disk.read(source, BODY_BUNDLE_BYTES_MAX)
@@ -197,7 +198,7 @@ class Backup:
             raise Corruption("log.file", f"{source} is gone.", "See `affidavit fsck`.")
         if self._disk.read(target, BODY_BUNDLE_BYTES_MAX) != data:
             self._write([(target, data)], PRIVATE)
-        os.utime(target, ns=(theirs[1], theirs[1]))
+        self._disk.restamp(target, theirs)
 
     def _write_journal(self, reader: Reader, signed: Checkpoint) -> None:
         """One segment with what is newer than the last full bundle."""
@@ -245,16 +246,7 @@ class Backup:
 def _files(disk: Disk, folder: Path) -> Iterator[Path]:
     for name in disk.names(folder):
         path = folder / name
-        if path.is_dir() and not path.is_symlink():
+        if disk.is_folder(path):
             yield from _files(disk, path)
         else:
             yield path
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Length and time of last change, by which an unchanged file is told; None where there is none."""
-    try:
-        found = path.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from affidavit.durable import Disk
-from affidavit.errors import AffidavitError, Corruption, Unavailable, VerificationError
+from affidavit.errors import AffidavitError, Corruption, VerificationError
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.salvage import Salvage
 from affidavit.limits import BODY_BUNDLE_BYTES_MAX, BUNDLE_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
@@ -234,9 +234,7 @@ class Pieces:
     def _file(self, path: Path, limit: int, wrong: dict[str, str]) -> bytes | None:
         try:
             data = self._disk.read(path, limit)
-        except (Corruption, Unavailable) as error:
-            if isinstance(error, Unavailable) and not path.is_symlink():
-                raise
+        except Corruption as error:
             wrong[self._name(path)] = error.message
             return None
         if data is None:

@@ -201,6 +201,6 @@ class Repair:
 
     def _read(self, path: Path) -> bytes | None:
         try:
-            return None if path.is_symlink() else self._disk.read(path, _LARGEST)
+            return self._disk.read(path, _LARGEST)
         except Corruption:
             return None

@@ -100,7 +100,7 @@ def _below(disk: Disk, folder: Path, prefix: str = "", depth: int = 0) -> Iterat
     """The paths of all files below a folder."""
     for name in disk.names(folder):
         path = folder / name
-        if depth < ARCHIVE_DEPTH_MAX and path.is_dir() and not path.is_symlink():
+        if depth < ARCHIVE_DEPTH_MAX and disk.is_folder(path):
             yield from _below(disk, path, f"{prefix}{name}/", depth + 1)
         else:
             yield prefix + name

@@ -40,8 +40,11 @@ def check_published(evidence: Evidence, pinned: Sequence[VerifierKey], notes: No
 class KeptElsewhere:
     """Duty 5. Opened before the tree is read, so that `sizes` tells at which sizes the tree's root is wanted."""
 
-    def __init__(self, kept: Sequence[bytes], keys: Keys, published: Checkpoint, notes: Notebook) -> None:
+    def __init__(
+        self, kept: Sequence[bytes], keys: Keys, published: Checkpoint, notes: Notebook, *, with_journal: bool
+    ) -> None:
         self._published = published
+        self._with_journal = with_journal
         self._keys = keys
         self._notes = notes
         self._opened: list[tuple[str, Signed | None, str]] = []
@@ -55,11 +58,19 @@ class KeptElsewhere:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The sizes, ascending, up to the published one, at which the tree's root is compared."""
-        wanted = {one.checkpoint.size for _, one, _ in self._opened if one}
-        return tuple(sorted(size for size in wanted if 0 < size <= self._published.size))
+        return tuple(size for size in self._all_sizes if 0 < size <= self._published.size)
+
+    @property
+    def sizes_beyond(self) -> tuple[int, ...]:
+        """The sizes, ascending, beyond the published one: only the journal can hold as much."""
+        return tuple(size for size in self._all_sizes if size > self._published.size)
+
+    @property
+    def _all_sizes(self) -> list[int]:
+        return sorted({one.checkpoint.size for _, one, _ in self._opened if one})
 
     def compare(self, roots: Mapping[int, bytes]) -> tuple[Kept, ...]:
-        """Compare with the roots that the entries gave at `sizes`."""
+        """Compare with the roots that the entries gave at `sizes`, and they and the journal at `sizes_beyond`."""
         return tuple(
             Kept(None, None, why)
             if one is None
@@ -88,12 +99,8 @@ class KeptElsewhere:
             return None, "refused"
 
     def _compare(self, place: str, kept: Checkpoint, roots: Mapping[int, bytes]) -> str:
-        if kept.size > self._published.size:
-            message = (
-                f"It was signed at size {kept.size}, but this log shows {self._published.size}: records were cut "
-                "off, or this is an older copy."
-            )
-            self._notes.fail(Duty.KEPT, "kept.ahead", place, message)
+        if kept.size > self._published.size and kept.size not in roots:
+            self._notes.fail(Duty.KEPT, "kept.ahead", place, self._ahead(kept.size))
             return "ahead"
         if kept.size == 0:
             return "empty"
@@ -104,7 +111,24 @@ class KeptElsewhere:
             )
             self._notes.fail(Duty.KEPT, "kept.forked", place, message)
             return "forked"
+        if kept.size > self._published.size:
+            self._notes.remark(
+                Duty.KEPT,
+                f"a kept checkpoint of {kept.size} records is ahead of the log, which shows {self._published.size}: "
+                "the journal holds the records between, and with them gives its root, so they are not lost, they are "
+                "not published; the next start publishes them",
+            )
+            return "not published"
         return "consistent"
+
+    def _ahead(self, size: int) -> str:
+        said = f"It was signed at size {size}, but this log shows {self._published.size}"
+        if self._with_journal:
+            return f"{said}, and its journal holds no more of it: records were cut off, or this is an older copy."
+        return (
+            f"{said}: records were cut off, or this is an older copy, or the machine stopped while it published and "
+            "nobody started the log since, which only its journal can tell."
+        )
 
 
 class KeptBeside:

@@ -25,7 +25,9 @@ from affidavit.record.frame import (
     frame_after,
     read_frames,
 )
+from affidavit.tlog.hashing import Tree, leaf_hash
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.tree import Roots
 
 _NAME = re.compile(r"([0-9]{20})\.segment")
 _START = b'"kind":"log.open"'  # quotes within a header's values are escaped: nothing else can hold this
@@ -93,19 +95,27 @@ class JournalWalk:
                 message = f"Record {index} has another body here than in the body bundle."
                 self._notes.fail(Duty.JOURNAL, "journal.differs", place, message, index)
 
-    def finish(self) -> None:
-        """Read what lies beyond the published records: it must be whole; it is counted, not vouched for."""
+    def finish(self, tree: Tree | None, wanted: Sequence[int]) -> dict[int, bytes]:
+        """Read what lies beyond the published records: it must be whole; it is counted, not vouched for.
+
+        Gives the roots at the `wanted` sizes, ascending and beyond what is published, of the published `tree` grown by
+        these records, as far as they go; none without a tree.
+        """
         if self._source is None:
-            return
+            return {}
+        roots = None if tree is None or not wanted else Roots(wanted, tree)
         while (frame := self._frame_of(self._size)) is not None:
             beyond = frame.records[max(0, self._size - frame.first) :]
             self.beyond_count = (self.beyond_count or 0) + len(beyond)
+            if roots is not None:
+                roots.append([leaf_hash(header) for header, _ in beyond])
             for at, (header, _) in enumerate(beyond):
                 if _START in header:
                     self.starts.append(frame.first + len(frame.records) - len(beyond) + at)
             self._frame = None
         if self._pruned >= self._size > 0:
             self._notes.not_applicable(Duty.JOURNAL, "the journal holds nothing of what is published: it was pruned")
+        return {} if roots is None else roots.at
 
     def _frame_of(self, index: int) -> _Placed | None:
         """The frame that holds the record at `index`, or the first that lies after it; None where there is none."""

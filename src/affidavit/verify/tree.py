@@ -47,16 +47,18 @@ class Bundle:
         return entry_place(self.number, len(self.entries))
 
 
-class _Roots:
+class Roots:
     """A tree under construction: its higher tiles and its root at the wanted sizes."""
 
-    def __init__(self, wanted: Sequence[int]) -> None:
-        self.tree = Tree()
+    def __init__(self, wanted: Sequence[int], tree: Tree | None = None) -> None:
+        """`wanted` ascend, from the size of `tree` on, which is grown; None for an empty one."""
+        self.tree = tree or Tree()
         self.tiles: dict[tuple[int, int], bytes] = {}
         self.at: dict[int, bytes] = {}
         self._wanted = list(wanted)
 
     def append(self, hashes: Sequence[bytes]) -> None:
+        """Take the next leaf hashes."""
         old = self.tree.size
         end = old + len(hashes)
         done = 0
@@ -78,11 +80,13 @@ class TreeWalk:
         self._source = source
         self._checkpoint = checkpoint
         self._notes = notes
-        self._entries = _Roots(wanted)
-        self._stored: _Roots | None = None  # None: no different from _entries so far
+        self._entries = Roots(wanted)
+        self._stored: Roots | None = None  # None: no different from _entries so far
         self._mismatches: list[int] = []
         self._mismatch_count = 0
         self._missing_count = 0
+        #: After `finish`, the tree that leads to the signed root; None where none does.
+        self.tree: Tree | None = None
 
     def bundles(self) -> Iterator[Bundle]:
         """The entries in order, compared with the tiles of level 0 on the way."""
@@ -103,6 +107,7 @@ class TreeWalk:
             self._blame_tiles()
         right = self._stored if self._stored is not None and stored_hold else self._entries
         self._compare_higher(right)
+        self.tree = right.tree if entries_hold or stored_hold else None
         return right.at
 
     def _read_entries(self, number: int, width: int) -> tuple[bytes | None, ...]:
@@ -185,7 +190,7 @@ class TreeWalk:
             message = f"The hash of entry {index} is not the one that the entry, which leads to the root, has."
             self._notes.fail(Duty.TILES, "tile.altered", self._tile_of(index), message, index)
 
-    def _compare_higher(self, right: _Roots) -> None:
+    def _compare_higher(self, right: Roots) -> None:
         """Tiles above level 0: each hash of each must be the root over the tile below it."""
         for address in tiles_of(self._checkpoint.size):
             if address.level:

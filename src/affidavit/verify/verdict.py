@@ -53,7 +53,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A checkpoint kept elsewhere, and what comparing it gave: `consistent`, `ahead`, `forked`, `refused`, `empty`."""
+    """A checkpoint kept elsewhere, and what comparing it gave: `consistent`, `ahead`, `forked`, `refused`, `empty`,
+    `not judged` (from before the oldest key given), `not published` (ahead, and the journal holds the rest)."""
 
     size: int | None
     root: str | None

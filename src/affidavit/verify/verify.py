@@ -6,8 +6,9 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
  2. Every entry is there, and their hashes lead to the checkpoint's root.
  3. Every hash tile is there and holds what the entries give.
  4. No other file lies there: nothing stray, nothing beyond the checkpoint; partials of earlier sizes are right.
- 5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it. Those that lie
-    beside it, in `DIR/checkpoints`, can only accuse it: that they agree is a remark.
+ 5. Each checkpoint kept elsewhere is signed, and is the beginning of this log; none is ahead of it, except by records
+    that the journal holds and that lead to its root: they are not published, which is a remark. Those that lie beside
+    it, in `DIR/checkpoints`, can only accuse it: that they agree is a remark.
  6. Each entry is one header in its one spelling, with fields that its kind may have and has what its kind needs.
  7. Records 0, 1, 2 are log.open, clock, change; no later record begins the log again; starts follow a stop. A log
     that names another as the one before it names a checkpoint that the other's key signed, and bears another name.
@@ -164,7 +165,7 @@ class _Verification:
         checkpoint = signed.checkpoint
         self._archive, self._keys, self._only, self._signed, self._notes = archive, keys, only, signed, notes
         self._body_keys, self._mapper = body_keys, mapper
-        self._kept = KeptElsewhere(kept, keys, checkpoint, notes)
+        self._kept = KeptElsewhere(kept, keys, checkpoint, notes, with_journal=archive.journal is not None)
         self._beside = KeptBeside(archive.checkpoints, keys, checkpoint, notes)
         self._witnesses = Witnesses(policy, archive.checkpoints, keys, signed, notes)
         self._key_records = KeyRecords(keys, checkpoint, notes)
@@ -190,13 +191,13 @@ class _Verification:
             progress("records", held.bundle.first + len(held.bundle.entries), size)
         self._silences.finish()
         roots = self._tree.finish()
-        kept = self._kept.compare(roots)
+        beyond = self._journal.finish(self._tree.tree, self._kept.sizes_beyond)
+        kept = self._kept.compare(roots | beyond)
         self._beside.compare(roots)
         self._key_records.finish(roots, whole=not self._holes)
         beginnings = self._kept.consistent(kept)
         witnessed = self._witnesses.finish(roots, beginnings)
         self._bodies.finish()
-        self._journal.finish()
         progress("files", size, size)
         self._files.finish(self._signed_size_now(), self._journal.end, self._journal.starts)
         if 0 < size < 3:

@@ -108,6 +108,40 @@ def test_checkpoints_kept_elsewhere_are_compared(tmp_path: Path, play: Afternoon
     assert ("passed", 0) == (statuses(verdict)[5], verdict.exit_status)
 
 
+def test_a_kept_checkpoint_that_a_stop_took_back_is_not_published_yet(tmp_path: Path, play: Afternoon) -> None:
+    """Somebody fetched it between its rename and the sync of its folder; the journal holds all that it speaks of."""
+    records = play.paper.records
+    (kept,) = write_log(tmp_path / "shown", records[:300])[-1:]
+    write_log(tmp_path / "data", records, (3, 280), journal_end=310)
+    verdict = judge(tmp_path / "data", kept=(kept,))
+    check = verdict.checks[4]
+    assert ("passed", 0, "not published") == (check.status, verdict.exit_status, verdict.scope.kept[0].result)
+    assert "not lost, they are not published" in check.detail
+
+
+@pytest.mark.parametrize(("held", "code"), [(299, "kept.ahead"), (300, "kept.forked")])
+def test_a_kept_checkpoint_that_the_journal_does_not_lead_to(
+    tmp_path: Path, play: Afternoon, held: int, code: str
+) -> None:
+    records = list(play.paper.records)
+    (kept,) = write_log(tmp_path / "shown", records[:300])[-1:]
+    records[290:292] = [records[291], records[290]] if code == "kept.forked" else records[290:292]
+    write_log(tmp_path / "data", records, (3, 280), journal_end=held)
+    verdict = judge(tmp_path / "data", kept=(kept,))
+    assert [code] == [finding.code for finding in verdict.checks[4].findings]
+    assert 1 == verdict.exit_status
+
+
+def test_without_a_journal_it_is_said_that_only_a_journal_can_tell(tmp_path: Path, play: Afternoon) -> None:
+    records = play.paper.records
+    (kept,) = write_log(tmp_path / "shown", records[:300])[-1:]
+    write_log(tmp_path / "data", records, (3, 280), journal_end=310)
+    verdict = judge(tmp_path / "data" / "log", kept=(kept,))
+    (finding,) = verdict.checks[4].findings
+    assert "kept.ahead" == finding.code
+    assert "which only its journal can tell" in finding.message
+
+
 def test_records_beyond_the_checkpoint_are_counted_not_vouched_for(tmp_path: Path, play: Afternoon) -> None:
     records = play.paper.records
     write_log(tmp_path / "data", records, (3, 280), journal_end=len(records))
