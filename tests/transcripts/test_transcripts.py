@@ -1,7 +1,9 @@
 """Sessions at the command line as text: each `*.txt` beside this file is run, line by line, and compared.
 
 `$ affidavit …` runs a command as a process of its own; `$ as NAME affidavit …` as the owner of a token made for NAME;
-`$ affidavit up &` starts the server and `$ stop` ends it; `$ write FILE` writes the indented lines that follow. What
+`$ affidavit up &` starts a server (`$ affidavit witness serve … &` too) and `$ stop` ends the one started last; `$ write
+FILE` writes the indented lines that follow, `$ append FILE` adds them. In those, $PORT is a free port of this machine
+(as in commands), and `$(FILE)` is what that file holds. What
 differs from run to run (ids, keys, times, this machine) is replaced on both sides. Where a status other than 0 comes
 back, a last line says so. AFFIDAVIT_TRANSCRIPTS=write writes the files anew: read the difference before you keep it.
 """
@@ -12,6 +14,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +28,7 @@ import affidavit
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-c", "from affidavit.cli.main import main; main()"]
 TIMEOUT_S = 60
+ANSWERS = re.compile(r"^The witness answers on .*|^.* runs: .*", re.MULTILINE)
 REPLACED = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
@@ -33,6 +37,7 @@ REPLACED = tuple(
         (r"aff_[\w-]{43}", "aff_TOKEN"),
         (r"\bg-[0-9a-f]{10}", "g-ID"),
         (r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+KEY"),
+        (r"(\+|under the key )[0-9a-f]{8}\b", r"\1ID"),
         (r"\b[0-9a-f]{64}\b", "DIGEST"),
         (r"\b[0-9a-f]{16}\b", "THUMBPRINT"),
         (r"uid-[a-z0-9-]+-\d+", "uid-HOST-UID"),
@@ -66,16 +71,20 @@ class Runner:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tokens: dict[str, str] = {}
-        self.server: subprocess.Popen[bytes] | None = None
+        self.servers: list[tuple[subprocess.Popen[bytes], Path]] = []
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = str(free.getsockname()[1])
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AFFIDAVIT_")}
         source = str(Path(affidavit.__file__).parents[1])
         self.environment = {**kept, "AFFIDAVIT_DATA": "data", "COLUMNS": "120", "PYTHONPATH": source}
 
     def run(self, command: str, below: str) -> str:
         """What stands below the command this time."""
-        words = shlex.split(command)
-        if words[0] == "write":
-            (self.folder / words[1]).write_text("\n".join(line[2:] for line in below.splitlines()) + "\n")
+        words = [word.replace("$PORT", self.port) for word in shlex.split(command)]
+        if words[0] in ("write", "append"):
+            lines = "".join(f"{self.filled(line[2:])}\n" for line in below.splitlines())
+            with (self.folder / words[1]).open("w" if words[0] == "write" else "a") as file:
+                file.write(lines)
             return below
         if words[0] == "stop":
             return self.stop()
@@ -87,6 +96,14 @@ class Runner:
         done = self.call(words[1:], token)
         status = [f"(status {done.returncode})"] if done.returncode else []
         return "\n".join([line for line in (done.stdout.rstrip("\n"), done.stderr.rstrip("\n")) if line] + status)
+
+    def filled(self, line: str) -> str:
+        """The line with the port and the files that it names put in."""
+        return re.sub(
+            r"\$\(([\w./]+)\)",
+            lambda match: (self.folder / match[1]).read_text().strip(),
+            line.replace("$PORT", self.port),
+        )
 
     def call(self, words: list[str], token: str) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **({"AFFIDAVIT_TOKEN": token} if token else {})}
@@ -108,29 +125,38 @@ class Runner:
         return self.tokens[name]
 
     def start(self, words: list[str]) -> str:
-        output = (self.folder / "server.txt").open("wb")
-        self.server = subprocess.Popen(
-            [*COMMAND, *words], cwd=self.folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
-        )
+        """Start a server, and wait until it has said that it answers."""
+        path = self.folder / f"server-{len(self.servers)}.txt"
+        with path.open("wb") as output:
+            server = subprocess.Popen(
+                [*COMMAND, *words], cwd=self.folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        self.servers.append((server, path))
         deadline = time.monotonic() + TIMEOUT_S
-        while not (self.folder / "data" / "affidavit.sock").exists():
-            assert self.server.poll() is None, (self.folder / "server.txt").read_text()
+        while not (found := ANSWERS.search(path.read_text())):
+            assert server.poll() is None, path.read_text()
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.02)
-        return ""
+        return found[0] if words[0] == "witness" else ""
 
     def stop(self) -> str:
-        if self.server is None:
+        """Stop the server that was started last: the last line that it said."""
+        if not self.servers:
             return ""
-        server, self.server = self.server, None
+        server, path = self.servers.pop()
         server.terminate()
         status = server.wait(TIMEOUT_S)
-        last = (self.folder / "server.txt").read_text().splitlines()[-1:]
+        last = path.read_text().splitlines()[-1:]
         return "\n".join([*last, *([f"(status {status})"] if status else [])])
 
+    def end(self) -> None:
+        """Stop all that still run."""
+        while self.servers:
+            self.stop()
 
-def replaced(text: str, folder: Path) -> str:
-    text = text.replace(str(folder), "DIR")
+
+def replaced(text: str, folder: Path, port: str) -> str:
+    text = text.replace(str(folder), "DIR").replace(f"127.0.0.1:{port}", "127.0.0.1:PORT")
     for pattern, other in REPLACED:
         text = pattern.sub(other, text)
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -145,10 +171,10 @@ def test_transcript(path: Path, tmp_path: Path) -> None:
     try:
         for command, below in steps(text):
             said = runner.run(command, below)
-            got.append(f"$ {command}\n{replaced(said, tmp_path)}".rstrip("\n"))
-            expected.append(f"$ {command}\n{replaced(below, tmp_path)}".rstrip("\n"))
+            got.append(f"$ {command}\n{replaced(said, tmp_path, runner.port)}".rstrip("\n"))
+            expected.append(f"$ {command}\n{replaced(below, tmp_path, runner.port)}".rstrip("\n"))
     finally:
-        runner.stop()
+        runner.end()
     if os.environ.get("AFFIDAVIT_TRANSCRIPTS") == "write":
         path.write_text("\n".join(got) + "\n", encoding="utf-8")
     assert expected == got

@@ -10,7 +10,8 @@ One that saw less than what we hold its own cosignature of has lost its memory, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from affidavit.durable import Disk
@@ -77,7 +78,8 @@ class WitnessPlace:
             body = AddCheckpoint(old, tree.proof(old), now.note).encode()
             answer = self._http.post(ADD_CHECKPOINT, body)
             if answer.status == 200:
-                lines = read_cosignatures(now.checkpoint, answer.body, self._key)
+                with self._under_its_key():
+                    lines = read_cosignatures(now.checkpoint, answer.body, self._key)
                 self._seen = size
                 return lines
             if answer.status == 422:
@@ -155,11 +157,27 @@ class WitnessPlace:
         if answer.status != 200:
             return None
         checkpoint = Checkpoint.parse(open_note(answer.body, self._keys).text)
-        cosigned = open_note(answer.body, [self._key]).verified
+        with self._under_its_key():
+            cosigned = open_note(answer.body, [self._key]).verified
         if checkpoint.origin != self._keys[0].name:
             raise self._refused("it shows a checkpoint of another log")
         self.evidence = answer.body
         return Seen(checkpoint, max(line.time_s or 0 for line in cosigned) or None)
+
+    @contextlib.contextmanager
+    def _under_its_key(self) -> Iterator[None]:
+        """Where no line is of the key that was configured, say so in the words of who configured it."""
+        try:
+            yield
+        except VerificationError as error:
+            if error.code != "note.unknown":
+                raise
+            raise VerificationError(
+                "witness.other_key",
+                f"The witness {self.name} signs with another key than affidavit.toml names, {self._key.name} "
+                f"{self._key.key_id.hex()}.",
+                "Ask its operator why: a new key is a new witness. Then put its witness.vkey into affidavit.toml.",
+            ) from None
 
     def _refused(self, why: str) -> Unavailable:
         return Unavailable("witness.refused", f"The witness {self.name} gives no cosignature: {why}.")

@@ -278,7 +278,7 @@ class Endless(httpx.AsyncByteStream):
         (httpx.Response(200, content=b"<html>hello</html>\n"), "note.malformed"),
         (httpx.Response(200, content=b"x\n\n" + COSIGNER_KEY.line(checkpoint(7).format(), 9).to_text().encode()), "witness.answer"),
         (httpx.Response(200, text=COSIGNER_KEY.line(checkpoint(6).format(), 9).to_text()), "note.signature"),
-        (httpx.Response(200, text=SignerKey(NAME, b"\x08" * 32, 4).line(checkpoint(7).format(), 9).to_text()), "note.unknown"),
+        (httpx.Response(200, text=SignerKey(NAME, b"\x08" * 32, 4).line(checkpoint(7).format(), 9).to_text()), "witness.other_key"),
         (httpx.Response(200, stream=Endless()), "witness.unreachable"),
         (httpx.Response(200, content=b"x" * (WITNESS_ANSWER_BYTES_MAX + 1)), "witness.unreachable"),
         (httpx.Response(302, headers={"location": "http://elsewhere.example/"}), "witness.unreachable"),
