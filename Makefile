@@ -48,6 +48,7 @@ mutations: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/places.py
 	$(BIN)/python bench/gateway.py
 	$(BIN)/python bench/verify.py --sizes 100000
 

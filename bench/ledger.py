@@ -69,6 +69,8 @@ class Result:
     p50_ms: float
     p99_ms: float
     publishing_p99_ms: float
+    publications: int = 0
+    publication_p50_ms: float = 0.0
 
 
 def content(number: int) -> dict[str, Any]:
@@ -128,9 +130,19 @@ def measure(
     return spans
 
 
-def run_ledger(folder: Path, seconds: float, producers: int, batch: int) -> Result:
-    """The ledger as it runs in the product, publisher and all."""
-    with _opened(folder) as (ledger, pool):
+Beside = Callable[[Ledger], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def nothing(ledger: Ledger) -> Iterator[None]:
+    """What runs beside the ledger where nothing does."""
+    del ledger
+    yield
+
+
+def run_ledger(folder: Path, seconds: float, producers: int, batch: int, beside: Beside = nothing) -> Result:
+    """The ledger as it runs in the product, publisher and all, and something beside it."""
+    with opened(folder) as (ledger, pool), beside(ledger):
         groups = [tuple(pool[at : at + batch]) for at in range(0, POOL_DRAFTS, batch)]
         streams, boot = [os.urandom(16).hex() for _ in range(producers)], boot_id()
         numbers = [0] * producers
@@ -294,7 +306,7 @@ PROGRAMS = (*STORES, "ledger")
 
 def run_memory(folder: Path) -> None:
     """Print what the process holds in memory while the ledger takes 1,200,000 records in batches of 1,000."""
-    with _opened(folder) as (ledger, pool):
+    with opened(folder) as (ledger, pool):
         stream, boot = os.urandom(16).hex(), boot_id()
         for number in range(1, 1_201):
             at = (number * 1_000) % POOL_DRAFTS
@@ -307,7 +319,7 @@ def run_memory(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[tuple[Ledger, list[Draft]]]:
+def opened(folder: Path) -> Iterator[tuple[Ledger, list[Draft]]]:
     """A new log with a session in it, open, and accesses of that session to append."""
     root, clock = folder / "log", SystemClock()
     secrets = make_log(root)
@@ -355,7 +367,15 @@ def _result(program: str, producers: int, batch: int, rate: float, spans: list[S
     during = [end - begun for begun, end in spans if any(begun < until and since < end for since, until in published)]
     latencies = [end - begun for begun, end in spans]
     return Result(
-        program, producers, batch, rate, _quantile(latencies, 50), _quantile(latencies, 99), _quantile(during, 99)
+        program,
+        producers,
+        batch,
+        rate,
+        _quantile(latencies, 50),
+        _quantile(latencies, 99),
+        _quantile(during, 99),
+        len(published),
+        _quantile([end - begun for begun, end in published], 50),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from affidavit.tlog.witness import log_id, parse_size, read_cosignatures
 
 KILLS = int(os.environ.get("AFFIDAVIT_KILLS", "10")) // 2  # a start takes longer than what is killed
 SEED = int(os.environ.get("AFFIDAVIT_SEED", "2026"))
+COMMAND = [sys.executable, "-c", "from affidavit.cli.main import main; main()"]
 CLIENT = httpx.Client(timeout=20, trust_env=False)
 _STOP_BEFORE_ANSWER = "AFFIDAVIT_TEST_STOP"
 
@@ -132,7 +134,7 @@ def test_a_terminated_witness_stops_in_order_and_a_second_is_refused(tmp_path: P
     with running(folder.root) as (process, url):
         assert 404 == CLIENT.get(f"{url}/{log_id(ORIGIN)}/checkpoint").status_code
         second = subprocess.run(
-            [sys.executable, "-c", "from affidavit.cli.main import main; main()", "witness", "serve", str(folder.root)],
+            [*COMMAND, "witness", "serve", str(folder.root)],
             capture_output=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             timeout=60,
@@ -141,6 +143,29 @@ def test_a_terminated_witness_stops_in_order_and_a_second_is_refused(tmp_path: P
         assert (3, True) == (second.returncode, b"Another process serves this witness" in second.stderr)
         process.terminate()
         assert 0 == process.wait(timeout=20)
+
+
+def test_a_witness_that_cannot_write_cosigns_nothing_and_ends_with_a_reason(tmp_path: Path) -> None:
+    """Its folder changes under it: the answer is no cosignature, the process ends with 3, a new start goes on."""
+    folder = make_folder(tmp_path / "w")
+    with subprocess.Popen(
+        [*COMMAND, "witness", "serve", str(folder.root), "--listen", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().decode().split("answers on ")[1].partition(";")[0]
+        assert 200 == post(url, request(0, 5)).status_code
+        shutil.rmtree(folder.root / "unfinished")
+        (folder.root / "unfinished").write_text("in the way")
+        assert 503 == post(url, request(5, 7)).status_code
+        _, said = process.communicate(timeout=60)
+    assert 3 == process.returncode
+    assert str(folder.root / "unfinished") in said.decode().splitlines()[-1], said
+    (folder.root / "unfinished").unlink()
+    with running(folder.root) as (_, url):
+        assert 200 == post(url, request(5, 7)).status_code
 
 
 def test_a_request_in_pieces_and_one_that_never_ends(tmp_path: Path) -> None:

@@ -76,6 +76,6 @@ class WitnessHttp:
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(
             "witness.unreachable",
-            f"The witness at {self._prefix} cannot be asked: {why}.",
+            f"The witness at {self._prefix} cannot be asked: {why.rstrip('.')}.",
             "Check its URL, and that it runs.",
         )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ledgercase import Case
 from starlette.responses import Response
 
 from affidavit.archive.folder import Folder
+from affidavit.durable import OsDisk
+from affidavit.ledger.ledger import Ledger
 from affidavit.server.publiclog import PublicLog, choose_coding, zstd
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
-from affidavit.tlog.hashing import Tree, leaf_hash
-from affidavit.tlog.notes import SignerKey
-from affidavit.tlog.tiles import bundles_of, encode_entries
+from affidavit.tlog.hashing import Tree, leaf_hash, root_of
+from affidavit.tlog.notes import SignerKey, parse_note
+from affidavit.tlog.tiles import bundles_of, decode_entries, encode_entries
 
 SIGNER = SignerKey("log.example/public", b"\1" * 32)
 ENTRIES = [b'{"number":%d}' % number for number in range(300)]
@@ -129,6 +135,80 @@ def test_links_are_not_followed_and_damage_is_not_served(data: Path, public: Pub
     assert 500 == get(public, "/tile/0/001.p/44").status_code
     (data / "log/tile/entries/000").write_bytes(b"\0\1x" * 257)
     assert 500 == get(public, "/tile/entries/000").status_code
+
+
+@pytest.mark.parametrize("link", ["tile", "tile/0", "tile/entries", "key", "checkpoint"])
+def test_no_link_on_the_way_is_followed(data: Path, public: PublicLog, link: str) -> None:
+    """Not even to what would be served: who can put a link into the folder could name another log's."""
+    (data / "log" / link).rename(data / "moved")
+    (data / "log" / link).symlink_to(data / "moved")
+    below = {"tile": "/0/000", "tile/0": "/000", "tile/entries": "/000", "key": "/sizes", "checkpoint": ""}[link]
+    assert 500 == get(public, f"/{link}{below}").status_code
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ("tile", "entries", "checkpoint", "key", "sizes", "0", "1", "000", "001.p", "44", "..", ".", "")
+        )
+        | st.text("/.%0x2eE\\\0 ", max_size=6),
+        max_size=6,
+    ),
+    st.sampled_from(("GET", "HEAD")),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_path_is_a_file_of_the_log_in_its_one_spelling_or_nothing(
+    data: Path, public: PublicLog, parts: list[str], method: str
+) -> None:
+    path = "/".join(parts)
+    got = get(public, f"/{path}", {}, method)
+    if got.status_code == 200:
+        assert path == str(Path(path)) and (data / "log" / path).is_file()
+        assert method == "HEAD" or (data / "log" / path).read_bytes() == got.body
+    else:
+        assert (404, "no-store") == (got.status_code, got.headers["cache-control"])
+
+
+def test_who_reads_while_the_log_is_published_always_finds_the_tree_of_the_checkpoint_that_they_saw(
+    tmp_path: Path,
+) -> None:
+    """Partial tiles are replaced by wider and full ones, and removed, between any two requests."""
+    case = Case(OsDisk(), tmp_path)
+    case.create()
+    ledger = case.recover()
+    writer = threading.Thread(target=lambda: [publish_one(case, ledger) for _ in range(38)])
+    public = PublicLog(Folder(tmp_path / "log"))
+    seen: dict[int, Checkpoint] = {}
+    writer.start()
+    while writer.is_alive() or ledger.published.size not in seen:
+        checkpoint = Checkpoint.parse(parse_note(get(public, "/checkpoint").body)[0])
+        assert checkpoint == seen.setdefault(checkpoint.size, checkpoint)
+        check_tree(public, checkpoint)
+    writer.join()
+    assert max(seen) > 256 and len(seen) > 3, "the log hardly grew: this showed nothing"
+    for checkpoint in seen.values():  # years later, for who kept one of them
+        check_tree(public, checkpoint)
+    public.close()
+
+
+def publish_one(case: Case, ledger: Ledger) -> None:
+    for _ in range(4):
+        case.session(ledger, case.stream())
+    ledger.publish_now()
+
+
+def check_tree(public: PublicLog, checkpoint: Checkpoint) -> None:
+    """All that a reader of `checkpoint` asks for is there, and leads to its root."""
+    leaves: list[bytes] = []
+    for address in bundles_of(checkpoint.size):
+        bundle = get(public, f"/{address.path}")
+        assert 200 == bundle.status_code, address
+        leaves += map(leaf_hash, decode_entries(bundle.body, address.width))
+    assert checkpoint.root == root_of(leaves)
+    tree = Tree()
+    tree.append_leaf_hashes(leaves)
+    for tile in tree.tiles(0):
+        assert tile.data == get(public, f"/{tile.path}").body, tile.path
 
 
 def test_a_folder_that_is_gone_is_a_reason_to_come_back(data: Path, public: PublicLog) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ledgercase import START_NS
+from ledgercase import START_NS, HandClock
 from witnesscase import KEY, LEAVES, NAME, ORIGIN, OTHER_LEAVES, checkpoint, make_folder, note, open_witness, request
 
 from affidavit.durable import OsDisk
@@ -18,10 +18,10 @@ from affidavit.errors import Corruption, InvalidInput, Unavailable
 from affidavit.server import witness as service
 from affidavit.server.witness import Witness, make_witness_app
 from affidavit.server.witness_folder import WitnessFolder
-from affidavit.tlog.checkpoint import open_checkpoint
+from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from affidavit.tlog.keys import SignerKey
 from affidavit.tlog.notes import open_note
-from affidavit.tlog.witness import Refusal, log_id, read_cosignatures
+from affidavit.tlog.witness import AddCheckpoint, Refusal, log_id, read_cosignatures
 
 LOG_ID = log_id(ORIGIN)
 
@@ -73,6 +73,12 @@ def test_each_refusal_of_the_table(folder: WitnessFolder) -> None:
         (404, b"old 0\n\n" + other_log),
         (409, request(0, 7)),
         (409, request(3, 3)),
+        (409, request(7, 9)),  # from a size that it has not seen
+        (400, request(5, 7).replace(b"=\n", b"!\n", 1)),
+        (400, request(5, 7).replace(b"=\n", b"\n", 1)),
+        (400, request(5, 7).replace(b"old 5", b"old -5")),
+        (400, request(5, 7).replace(b"old 5", b"old 9223372036854775808")),
+        (400, request(5, 7).replace(b"\n\n", b"\n", 1)),
         (422, request(5, 7, OTHER_LEAVES)),
         (422, request(5, 5, OTHER_LEAVES)),
     )
@@ -86,6 +92,41 @@ def test_each_refusal_of_the_table(folder: WitnessFolder) -> None:
         ask(witness, "GET", path).status_code for path in ("/..%2fwitness.key/checkpoint", "/x/checkpoint")
     ]
     assert before == folder.seen(ORIGIN).read_bytes()
+
+
+def test_many_logs_are_judged_each_by_itself(folder: WitnessFolder) -> None:
+    others = [SignerKey(f"log.example/{number}", bytes([number]) * 32) for number in range(100, 140)]
+    for key in others:
+        folder.add(key.verifier.to_text())
+    witness = open_witness(folder)
+    assert 200 == post(witness, request(0, 5)).status_code
+    for key in others:
+        first = sign_checkpoint(Checkpoint(key.name, 2, checkpoint(2).root), key)
+        assert 200 == post(witness, AddCheckpoint(0, (), first).encode()).status_code
+        assert b"2\n" == post(witness, AddCheckpoint(0, (), first).encode()).content
+        # The signature of one log counts nothing for another.
+        forged = sign_checkpoint(Checkpoint(ORIGIN, 7, checkpoint(7).root), SignerKey(ORIGIN, key.seed))
+        assert 403 == post(witness, AddCheckpoint(5, (), forged).encode()).status_code
+    assert b"5\n" == post(witness, request(0, 7)).content
+    assert 41 == len(os.listdir(folder.root / "seen"))
+    # All over again, from what lies on the disk.
+    assert b"2\n" == post(open_witness(folder), AddCheckpoint(0, (), first).encode()).content
+
+
+def test_a_clock_that_is_far_off_changes_what_it_says_of_time_and_nothing_else(folder: WitnessFolder) -> None:
+    clock = HandClock()
+    witness = open_witness(folder, clock)
+    for size, ns in ((2, START_NS), (5, START_NS - 40 * 365 * 86_400 * 10**9), (7, START_NS + 10**18)):
+        clock.wall_ns = ns
+        old = {2: 0, 5: 2, 7: 5}[size]
+        answer = post(witness, request(old, size))
+        (line,) = read_cosignatures(checkpoint(size), answer.content, folder.signers()[0].verifier)
+        assert ns // 10**9 == line.time_s
+        assert 422 == post(witness, request(size, size, [*LEAVES[: size - 1], LEAVES[0]])).status_code
+    clock.wall_ns = -(10**10)
+    assert 500 == post(witness, request(7, 8)).status_code, "there is no such time to sign"
+    clock.wall_ns = START_NS
+    assert 200 == post(witness, request(7, 8)).status_code
 
 
 def test_only_verified_lines_are_kept(folder: WitnessFolder) -> None:
