@@ -9,7 +9,7 @@ from typing import Any
 from affidavit.clock import ClockStatus
 from affidavit.durable import Disk
 from affidavit.errors import Unavailable
-from affidavit.ledger.backup import Backup, Copied
+from affidavit.ledger.backup import Backup, Copied, Progress
 from affidavit.ledger.genesis import create_log
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
@@ -113,7 +113,7 @@ class Case:
         signer, key = FileSigner(secrets.signers), snapshot_key(secrets.digest_key)
         return recover(Opening(self.disk, Layout(self.root), signer, secrets.body_keys_by_id, key))
 
-    def backup(self, target: Path) -> Copied:
+    def backup(self, target: Path, progress: Progress = lambda *_: None) -> Copied:
         """Bring the copy in `target` up to the log, as `affidavit backup` does."""
         secrets, source = self.secrets or Secrets.load(self.disk, self.root / "secrets"), Layout(self.root)
 
@@ -124,7 +124,7 @@ class Case:
             return Reader.of_folder(self.root, self.disk, secrets.body_keys_by_id, chain())
 
         now = format_moment(self.clock.now_ns())
-        return Backup(self.disk, source, Layout(target), chain, reader, now).run(lambda *_: None)
+        return Backup(self.disk, source, Layout(target), chain, reader, now).run(progress)
 
     def stream(self) -> str:
         return self.random.randbytes(16).hex()

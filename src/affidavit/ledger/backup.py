@@ -1,4 +1,4 @@
-"""Copies a log while it is being written, so that the copy is whole, and was checked, whenever this stops.
+"""Copies a log while it is being written, so that what the copy's checkpoint covers is whole whenever this stops.
 
 Ordinary tools cannot do it: they may read a frame of the journal that is half written, and partial tiles that are gone
 a second later. Here the order makes the copy right:
@@ -10,7 +10,10 @@ a second later. Here the order makes the copy right:
  3. the tree must lead to the signed root, else nothing is signed over in the copy: a damaged log never replaces a good
     copy;
  4. the copy's journal holds what is newer than the last full bundle, published or not;
- 5. last the checkpoint. Until it is there, the copy is the one before.
+ 5. the rotation notes that the checkpoint rests on; then the checkpoint. Until it is there, the copy is the one before;
+    what was written for the one to come lies beside it, and `verify` names it (`files.beyond`, `journal.order`,
+    `key.beyond`), until the next run, or `recover`, ends it;
+ 6. checkpoints that the log kept, as far as they are not ahead of it.
 
 A copy that has seen more than the log is the newer one: then nothing is written, and the log should not go on either.
 The copy holds `recover.json`, so no writer opens it before `recover` has said what going on from a copy means.
@@ -28,11 +31,19 @@ from affidavit.errors import Corruption, InvalidInput, VerificationError
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.strays import find_strays
-from affidavit.limits import BODY_BUNDLE_BYTES_MAX, NOTE_BYTES_MAX, SECRET_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
+from affidavit.limits import (
+    BODY_BUNDLE_BYTES_MAX,
+    NOTE_BYTES_MAX,
+    ROTATION_SIZES_BYTES_MAX,
+    SECRET_BYTES_MAX,
+    TILE_BYTES_MAX,
+    TILE_WIDTH,
+)
 from affidavit.record.frame import Stored, encode_bundle, encode_frame, segment_header, segment_name
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
-from affidavit.tlog.rotation import KeyChain
+from affidavit.tlog.notes import parse_note
+from affidavit.tlog.rotation import SIZES_PATH, KeyChain, decode_sizes, encode_sizes, rotation_path
 from affidavit.tlog.tiles import HASH_BYTES, encode_entries, tile_path, tile_width
 
 Progress = Callable[[str, int, int], None]
@@ -86,8 +97,10 @@ class Backup:
         self._write_marker(signed, reader.size)
         self._copy_records(reader, before, signed, progress)
         self._write_journal(reader, signed)
-        self._copy_small()
+        self._copy_file(Path("affidavit.toml"), PUBLIC)
+        self._copy_keys(signed.size)
         self._write([(self._target.checkpoint, note)], PUBLIC)
+        self._copy_kept(signed.size)
         self._drop_old(signed)
         return Copied(signed.size, reader.size, signed.size - (0 if before is None else before.size))
 
@@ -209,12 +222,22 @@ class Backup:
             parts.append(encode_frame(start, records))
         self._write([(self._target.journal / segment_name(base), b"".join(parts))], PRIVATE)
 
-    def _copy_small(self) -> None:
-        """Kept checkpoints, rotation notes and the configuration."""
-        for folder, mode in ((Path("checkpoints"), PUBLIC), (Path("log/key"), PUBLIC)):
-            for name in self._disk.names(self._source.root / folder):
-                self._copy_file(folder / name, mode)
-        self._copy_file(Path("affidavit.toml"), PUBLIC)
+    def _copy_keys(self, size: int) -> None:
+        """Rotation notes up to `size`: without them the checkpoint to come cannot be opened."""
+        data = self._disk.read(self._source.log / SIZES_PATH, ROTATION_SIZES_BYTES_MAX)
+        sizes = [] if data is None else [one for one in decode_sizes(data) if one <= size]
+        for one in sizes:
+            self._copy_file(Path("log") / rotation_path(one), PUBLIC)
+        listed = self._target.log / SIZES_PATH
+        if sizes and self._disk.read(listed, ROTATION_SIZES_BYTES_MAX) != encode_sizes(sizes):
+            self._write([(listed, encode_sizes(sizes))], PUBLIC)
+
+    def _copy_kept(self, size: int) -> None:
+        """Kept checkpoints of at most `size`: later ones would be ahead of the copy, and accuse it."""
+        for name in self._disk.names(self._source.kept):
+            note = self._disk.read(self._source.kept / name, NOTE_BYTES_MAX)
+            if note is not None and _size_said(note) <= size:
+                self._copy_file(Path("checkpoints") / name, PUBLIC)
 
     def copy_secrets(self) -> None:
         """The keys too: then whoever holds the copy can read every body and sign in the log's name."""
@@ -241,6 +264,14 @@ class Backup:
     def _write(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
         if files:
             write_whole(self._disk, self._temporary, files, mode)
+
+
+def _size_said(note: bytes) -> int:
+    """The size of a checkpoint; 0 for what is none."""
+    try:
+        return Checkpoint.parse(parse_note(note)[0]).size
+    except VerificationError:
+        return 0
 
 
 def _files(disk: Disk, folder: Path) -> Iterator[Path]:

@@ -48,8 +48,8 @@ def find_strays(disk: Disk, layout: Layout, size: int, journal_end: int, wrong: 
             now = tile_width(size, address.level or 0, address.index)
             if address.width > now:
                 beyond[where] = address
-            elif address.width < TILE_WIDTH == now:
-                stray = _judge_partial(disk, layout, part, where, address, wrong)
+            elif address.width < now:
+                stray = _judge_partial(disk, layout, part, where, TileAddress(address.level, address.index, now), wrong)
                 if stray is not None:
                     found.append(stray)
     found += _judge_beyond(beyond, size, journal_end)
@@ -76,24 +76,22 @@ def _judge_beyond(beyond: Mapping[str, TileAddress], size: int, journal_end: int
 
 
 def _judge_partial(
-    disk: Disk, layout: Layout, part: str, where: str, address: TileAddress, wrong: Container[str]
+    disk: Disk, layout: Layout, part: str, where: str, now: TileAddress, wrong: Container[str]
 ) -> Stray | None:
-    """A partial whose full form is published is over; it is rubbish only if it says the same."""
-    full = (
-        layout.slots(address.index) if part == "bodies" else layout.log / TileAddress(address.level, address.index).path
-    )
-    if str(full.relative_to(layout.root)) in wrong:
+    """A partial of an earlier size must be the beginning of `now`. If that is full, it is over, and rubbish."""
+    wider = layout.slots(now.index, now.width) if part == "bodies" else layout.log / now.path
+    if str(wider.relative_to(layout.root)) in wrong:
         return None
     try:
-        whole = disk.read(full, BODY_BUNDLE_BYTES_MAX)
+        whole = disk.read(wider, BODY_BUNDLE_BYTES_MAX)
         data = disk.read(layout.root / where, BODY_BUNDLE_BYTES_MAX)
     except AffidavitError as error:
         return Stray(where, "files.stray", error.message, False)
     if whole is None or data is None:
         return None
-    if whole.startswith(data):
-        return Stray(where, "", "A partial file whose full form is published.", True)
-    return Stray(where, "files.partial", "It is not the beginning of the full file that is published.", False)
+    if not whole.startswith(data):
+        return Stray(where, "files.partial", "It is not the beginning of the wider file that is published.", False)
+    return Stray(where, "", "A partial file whose full form is published.", True) if now.width == TILE_WIDTH else None
 
 
 def _below(disk: Disk, folder: Path, prefix: str = "", depth: int = 0) -> Iterator[str]:
