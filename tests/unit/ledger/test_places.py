@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from ledgercase import ORIGIN, Case
 from test_witness_place import Mounted
@@ -289,6 +291,37 @@ def test_appends_and_publication_go_on_while_no_place_answers_and_that_is_said_o
     assert [1, 1] == [sum(f"{name} does not take checkpoints" in line for line in said) for name in ("w1", "usb")], said
     assert [1, 1] == [sum(f"{name} takes checkpoints again" in line for line in said) for name in ("w1", "usb")], said
     assert [] == kinds(ledger, "log.gap"), "nothing was lost, and the log was never without an answer at a start"
+
+
+class Withheld(Mounted):
+    """A real witness whose answers are held back until they are let."""
+
+    let = threading.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.to_thread(self.let.wait, 30)
+        return await super().handle_async_request(request)
+
+
+def test_publication_goes_on_while_the_witnesss_answer_is_withheld(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "PLACE_ROUND_S", 0.05)
+    site.witness("w1")
+    asked = Withheld(site.witnesses["w1"])
+    http = WitnessHttp("http://w.example/prefix", lambda: asked)
+    log = site.case.root / "log"
+    Withheld.let.set()
+    places = site.places(WitnessPlace("w1", site.cosigner("w1"), http, OsDisk(), log, [site.key]))
+    Withheld.let.clear()
+    ledger = site.case.recover()
+    places.start(ledger)
+    sizes = [grow(ledger, site.case).size for _ in range(5)]
+    assert sorted(set(sizes)) == sizes
+    assert f"\n{sizes[-1]}\n".encode() in site.note() and set() == site.cosigners()
+    assert (None, "") == (places.report().places[0].size, places.report().places[0].problem), "it has not answered yet"
+    Withheld.let.set()
+    assert sizes[-1] == until(ledger, places, lambda report: report[0].size == sizes[-1])[0].size
+    assert {"w1"} == site.cosigners()
+    places.close()
 
 
 def test_who_only_looks_is_told_that_a_place_is_behind_ahead_or_of_another_history(site: Site) -> None:
