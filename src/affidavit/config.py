@@ -44,6 +44,7 @@ _TOP_KEYS = (
     "origin",
     "policy",
     "unguarded",
+    "signer",
     "server",
     "gateway",
     "outside",
@@ -66,6 +67,7 @@ _OUTSIDE_KEYS = ("folder",)
 _AUTHORITY_KEYS = ("name", "url", "certificates", "interval_s")
 _WITNESS_KEYS = ("name", "key", "url")
 _UNGUARDED = ("start", "refuse")
+_SIGNER = "unix:"
 _PUBLIC_KEYS = ("listen", "prefix")
 
 
@@ -143,7 +145,8 @@ class WitnessConfig:
 @dataclass(frozen=True)
 class Config:
     """All of `affidavit.toml`. `policy` is a file that says how many witnesses must have cosigned; `unguarded` what is
-    done at a start when one of the places that keep checkpoints does not answer: `start` or `refuse`."""
+    done at a start when one of the places that keep checkpoints does not answer: `start` or `refuse`; `signer` the
+    socket of the agent that holds the log's key, none where the key is a file."""
 
     origin: str
     server: ServerConfig
@@ -154,6 +157,7 @@ class Config:
     witnesses: tuple[WitnessConfig, ...] = ()
     policy: Path | None = None
     unguarded: str = "start"
+    signer: Path | None = None
 
 
 def load_config(root: Path) -> Config:
@@ -212,7 +216,24 @@ def parse_config(data: bytes, root: Path) -> Config:
     unguarded = document.get("unguarded", _UNGUARDED[0])
     if unguarded not in _UNGUARDED:
         raise InvalidInput("config.unguarded", f"unguarded = {unguarded!r} is not known.", 'Write "start" or "refuse".')
-    return Config(origin, ServerConfig(socket), gateways, outside, public, authorities, witnesses, policy, unguarded)
+    signer = _signer(document, root)
+    return Config(
+        origin, ServerConfig(socket), gateways, outside, public, authorities, witnesses, policy, unguarded, signer
+    )
+
+
+def _signer(document: Mapping[str, Any], root: Path) -> Path | None:
+    if "signer" not in document:
+        return None
+    text = _text(document, "signer", "signer")
+    path = root.absolute() / text.removeprefix(_SIGNER)
+    if not text.startswith(_SIGNER) or path == root.absolute() or len(bytes(path)) > SOCKET_PATH_BYTES_MAX:
+        raise InvalidInput(
+            "config.signer",
+            f"signer = {text[:80]!r} is no agent that holds the log's key.",
+            f'Write signer = "unix:/run/affidavit-key.sock", at most {SOCKET_PATH_BYTES_MAX} bytes of path.',
+        )
+    return path
 
 
 def check_origin(origin: str) -> None:
@@ -241,6 +262,7 @@ def render_config(config: Config, root: Path) -> str:
         f"origin = {_toml(config.origin)}",
         *([] if config.policy is None else [f"policy = {_toml(_relative(config.policy, root))}"]),
         *([] if config.unguarded == _UNGUARDED[0] else [f"unguarded = {_toml(config.unguarded)}"]),
+        *([] if config.signer is None else [f"signer = {_toml(_SIGNER + _relative(config.signer, root))}"]),
         "",
         "[server]",
         f"socket = {_toml(_relative(config.server.socket, root))}",

@@ -94,6 +94,8 @@ PLACE_GUARD_S = 5.0  # at a start, for all places together to say what they hold
 PLACE_ROUND_S = 5.0  # all places are given one checkpoint; beyond it the next round begins without the slow ones
 PLACE_RETRY_S = 1.0  # after a place's first failure; doubles with each further one
 PLACE_RETRY_S_MAX = 60.0  # between two tries of a place that is down: a minute late once it is back
+SIGNER_LINE_BYTES_MAX = 65_536  # to or from the agent that holds the key: a rotation of ML-DSA-44 keys takes 20 KB
+SIGNER_TIMEOUT_S = 5.0  # one exchange with that agent, which syncs a disk and signs
 WITNESS_LOGS_BYTES_MAX = 262_144  # the list of logs that one witness follows: 2,000 of them; read at each request
 
 # Archives

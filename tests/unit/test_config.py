@@ -78,6 +78,7 @@ def test_what_is_written_is_read() -> None:
         (WitnessConfig("Town Hall", WITNESS_KEY, "https://witness.example/prefix"),),
         ROOT / "clinic.policy",
         "refuse",
+        signer=Path("/run/affidavit-key/sock"),
     )
     assert parse_config(render_config(config, ROOT).encode(), ROOT) == config
 
@@ -119,6 +120,9 @@ def test_the_upstream_port_may_be_left_out() -> None:
         (AUTHORITY + AUTHORITY.partition("\n")[2], "config.time_authority", "name of its own"),
         ('origin = "a.example/x"\n[gateway]\nsystem = "x"', "config.type", "[[gateway]]"),
         (f'origin = "a.example/x"\n[server]\nsocket = "/{"s" * 120}"', "config.socket", "107"),
+        ('origin = "a.example/x"\nsigner = "/run/agent"', "config.signer", "unix:"),
+        ('origin = "a.example/x"\nsigner = "unix:"', "config.signer", "unix:"),
+        (f'origin = "a.example/x"\nsigner = "unix:/{"s" * 120}"', "config.signer", "107"),
         ("origin = ", "config.toml", "TOML"),
         # Places: which one, and what to write instead.
         (WITNESS.replace("[[witness]]", "[witness]"), "config.type", "witness must be a list of tables: [[witness]]"),

@@ -1,7 +1,10 @@
-"""`affidavit key show|rotate`: which key the log signs with, and giving it the next one."""
+"""`affidavit key show|rotate|serve`: which key the log signs with, giving it the next one, and keeping it elsewhere."""
 
 from __future__ import annotations
 
+import logging
+import sys
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -10,7 +13,7 @@ from affidavit.cli.client import connect
 from affidavit.cli.options import DEFAULTS, Common, Reason
 from affidavit.cli.output import print_json, say
 
-key = App(name="key", help="Show and rotate the key that the log signs with.")
+key = App(name="key", help="Show and rotate the key that the log signs with, or hold it for the log.")
 
 
 @key.command
@@ -60,3 +63,24 @@ def rotate(
         say(f"  {text}", "strong")
     say("Tell your witnesses and verifiers. Who knows the old key finds the new one in the log itself.")
     return 0
+
+
+@key.command
+def serve(
+    folder: Annotated[Path, Parameter(name="DIR", help="The agent's own folder, with the keys in DIR/secrets.")],
+    /,
+    *,
+    socket: Annotated[Path, Parameter(help="Where it answers; `signer` in affidavit.toml names the same.")],
+    uid: Annotated[
+        list[int] | None,
+        Parameter(help="The user whose processes may ask; may be given again. Default: your own.", show_default=False),
+    ] = None,
+) -> int:
+    """Hold a log's key in a process of its own, and sign what its ledger asks for, until SIGTERM or Ctrl-C.
+
+    Run it as another user than the ledger: then whoever takes over the ledger's process has no key.
+    """
+    from affidavit.compose.keyagent import run_agent  # noqa: PLC0415  heavy rooms only when needed
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return run_agent(folder, socket, uid or (), say)

@@ -8,7 +8,10 @@ from affidavit.cli.output import print_json, say
 
 
 def ready(*, common: Common = DEFAULTS) -> int:
-    """Check what an audit would find: settings, clock, checkpoints outside, policy, approvals. Exit 1 if not ready."""
+    """Check what an audit would find: settings, publication, clock, checkpoints outside, policy, approvals.
+
+    Exit status 1 if not ready.
+    """
     with connect(common) as client:
         answer = client.get("/v1/ready")
     if common.json:

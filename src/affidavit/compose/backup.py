@@ -23,7 +23,7 @@ def backup(root: Path, target: Path, progress: Progress | None, *, secrets: bool
         raise InvalidInput("log.none", f"{root} holds no log with its secrets.", "Give the folder that `init` made.")
     if target.absolute().is_relative_to(source.root) or source.root.is_relative_to(target.absolute()):
         raise InvalidInput("backup.folder", "The copy cannot lie in the log's own folder.", "Name another one.")
-    keys = Secrets.load(disk, source.secrets)
+    keys = Secrets.load_for_reading(disk, source.secrets)
 
     def chain() -> KeyChain:
         return own_chain(disk, source, keys.verifiers)

@@ -18,7 +18,7 @@ def fsck(root: Path, progress: Progress | None = None) -> Examination:
     disk, layout = OsDisk(), Layout(root.absolute())
     if not disk.exists(layout.secrets):
         raise InvalidInput("log.none", f"{root} holds no log with its secrets.", "Give the folder that `init` made.")
-    secrets = Secrets.load(disk, layout.secrets)
+    secrets = Secrets.load_for_reading(disk, layout.secrets)
     return examine(
         disk,
         layout,

@@ -27,7 +27,7 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host, Own, loss_record
 from affidavit.ledger.repair import Repair, obstacles
 from affidavit.ledger.rotate import known_keys
-from affidavit.ledger.signer import FileSigner, Purpose, signed_note
+from affidavit.ledger.signer import Purpose, signed_note
 from affidavit.limits import SECRET_BYTES_MAX
 from affidavit.record.body import SALT_BYTES, salt_text
 from affidavit.record.moment import format_moment
@@ -193,7 +193,7 @@ def restore_administrator(root: Path, handle: str, reason: str) -> int:
             raise InvalidInput("recover.administrator", f"{handle} is an administrator already.", "Nothing was done.")
         index, after = ledger.size, state.preview(ops).root
         text = restoration_text(site.config.origin, index, after)
-        signed = signed_note(FileSigner(site.secrets.signers), Purpose.RESTORATION, text)
+        signed = signed_note(site.keyring.signer, Purpose.RESTORATION, text)
         content = {
             "reason": reason,
             "objects": encode_ops(ops),
@@ -264,7 +264,7 @@ def _open(site: Site) -> Ledger:
     """The log, open without threads, after the same checks as at every start."""
     unguarded = site.check_places()
     host = Host(site.clock, site.boot, os.urandom, clock_sources(os.urandom), unguarded)
-    return Ledger.recover(site.root, site.disk, host, site.secrets, site.config.origin)
+    return Ledger.recover(site.root, site.disk, host, site.secrets, site.config.origin, keyring=site.keyring)
 
 
 def _pending(site: Site) -> dict[str, Any]:

@@ -24,13 +24,15 @@ from affidavit.evidence.export import Bounds
 from affidavit.evidence.timing import Timing
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
+from affidavit.ledger.agent import AgentKeys
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import denied_rotation
+from affidavit.ledger.publication import Publication
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
-from affidavit.ledger.rotate import FileSuccessor, known_keys, own_chain
+from affidavit.ledger.rotate import FileKeys, Keyring, known_keys, own_chain
 from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
@@ -50,17 +52,25 @@ class Site:
         self.disk: Disk = OsDisk()
         self.clock: Clock = SystemClock()
         self.layout = Layout(self.root)
-        self.secrets = Secrets.load(self.disk, self.layout.secrets)
+        load = Secrets.load if self.config.signer is None else Secrets.load_without_signers
+        self.secrets = load(self.disk, self.layout.secrets)
         if self.secrets.origin != self.config.origin:
             raise InvalidInput(
                 "secrets.origin",
                 f"{CONFIG_NAME} names the log {self.config.origin}, its keys belong to {self.secrets.origin}.",
                 "Put back the configuration or the secrets that belong to this log.",
             )
+        self.keyring = self._keyring()
+        self._rotating = threading.Lock()
         self.boot = boot_id()
         #: All public keys that the log had, for its places; a rotation adds to it.
         self.own_keys = list(known_keys(self.disk, self.layout, self.secrets.verifiers))
         self.places = make_places(self.config, self.disk, self.layout, self.clock, self.own_keys)
+
+    def _keyring(self) -> Keyring:
+        if self.config.signer is None:
+            return FileKeys(self.disk, self.layout, self.secrets.signers, os.urandom)
+        return AgentKeys(self.config.signer, self.disk, self.layout, self.secrets.verifiers)
 
     def keys(self) -> KeyChain:
         """All keys that the log had, as they are now. Raises `Corruption` where they do not follow from each other."""
@@ -84,6 +94,7 @@ class Site:
             os.urandom,
             clock_sources(os.urandom),
             unguarded=unguarded,
+            keyring=self.keyring,
         )
         self.places.start(ledger)
         return ledger
@@ -165,6 +176,7 @@ class Site:
             authorities=authorities or self._authorities,
             places=self.places.report,
             status=self._status,
+            publication=partial(self._published, records) if ledger is None else lambda: ledger.publication,
             stopping=ending.is_set,
             receipt=_no_receipt if ledger is None else ledger.receipt,
             keys=self.keys,
@@ -186,9 +198,15 @@ class Site:
         """Give the log new keys, which its places are told of first. Raises as `Ledger.rotate`."""
         both = len(ledger.verifiers) > 1 if post_quantum is None else post_quantum
         types = (ED25519, ML_DSA_44) if both else (ED25519,)
-        successor = FileSuccessor.make(self.disk, self.layout, self.config.origin, types, os.urandom)
-        self.own_keys.extend(successor.signer.verifiers)
-        return ledger.rotate(successor, reason, content, fields)
+        with self._rotating:  # an agent keeps one set of keys to come
+            successor = self.keyring.successor(types)
+            self.own_keys.extend(successor.signer.verifiers)
+            return ledger.rotate(successor, reason, content, fields)
+
+    def _published(self, records: SharedRecords) -> Publication:
+        """For a process that only reads."""
+        published = read_checkpoint(self.disk, self.layout, self.keys())
+        return Publication(records.size, published.size, runs=False)
 
     def _status(self) -> dict[str, Any]:
         published = read_checkpoint(self.disk, self.layout, self.keys())

@@ -29,11 +29,12 @@ class Finding:
         return {"check": self.check, "holds": self.holds, "detail": self.detail, "fix": self.fix}
 
 
-def readiness(records: Records, state: State, places: PlacesReport, time: Sequence[Found]) -> tuple[Finding, ...]:
-    """The checks on the log as it is now. `time` is what was found of clock and authorities (`clocks.py`)."""
+def readiness(records: Records, state: State, places: PlacesReport, running: Sequence[Found]) -> tuple[Finding, ...]:
+    """The checks on the log as it is now. `running` is what was found of publication (`publishing.py`), clock and
+    authorities (`clocks.py`)."""
     return (
         _settings(state),
-        *(Finding(*found) for found in time),
+        *(Finding(*found) for found in running),
         _places(places),
         _observing(state),
         _claimed(records, state),

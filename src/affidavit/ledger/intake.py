@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 import msgspec
 
+from affidavit.errors import AffidavitError
 from affidavit.ledger.group import Group
 from affidavit.ledger.own import Own, close_record
 from affidavit.ledger.sequencer import Sequencer, batch_bytes
 from affidavit.limits import GROUP_BYTES_MAX, HEADER_BYTES_TYPICAL, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX
 from affidavit.record.draft import Answer, Batch, Refusal
 
+#: Answers of a log that takes nothing any more, or nothing now.
+CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
+NO_ROOM = Answer((), Refusal("full", "Too much waits to be signed: the log's signer cannot be reached. Retry later."))
+_Result = TypeVar("_Result")
 Done = Callable[[Answer], None]
 
 
@@ -47,9 +54,18 @@ def own_entry(own: Own, done: Done) -> Entry:
     return Entry(lambda sequencer, now_ns, group: Answer((sequencer.seal_own(own, now_ns, group),)), done)
 
 
-def acting_entry(act: Callable[[], None], done: Done) -> Entry:
-    """An entry that does something between two groups."""
-    return Entry(lambda _, __, ___: Answer(()), done, act=act)
+def acting_entry(act: Callable[[], _Result], outcome: Future[_Result], answered: Callable[[], None]) -> Entry:
+    """An entry that does something between two groups. `outcome` gets what came of it, unless it was never done."""
+
+    def run() -> None:
+        try:
+            outcome.set_result(act())
+        except BaseException as error:
+            outcome.set_exception(error)
+            if not isinstance(error, AffidavitError):
+                raise
+
+    return Entry(lambda _, __, ___: Answer(()), lambda _: answered(), act=run)
 
 
 def closing_entry(reason: str, answered: Callable[[], None]) -> Entry:

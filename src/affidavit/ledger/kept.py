@@ -27,6 +27,8 @@ class KeptCheckpoints:
         self._hour: str | None = None
         #: Why the newest one could not be kept; empty where it was.
         self.problem = ""
+        #: The moment of the first failure in a row; empty where there is none.
+        self.since = ""
 
     def keep(self, size: int) -> None:
         """Keep the checkpoint that is published, of `size`; durable on return. Raises `Unavailable`, `Corruption`."""
@@ -51,6 +53,6 @@ class KeptCheckpoints:
                 return
             self.keep(size)
         except AffidavitError as error:
-            self.problem = error.message
+            self.problem, self.since = error.message, self.since or now
             return
-        self._hour, self.problem = now[:_HOUR_CHARS], ""
+        self._hour, self.problem, self.since = now[:_HOUR_CHARS], "", ""

@@ -103,25 +103,29 @@ class Secrets:
 
         Raises `InvalidInput` for a file that is missing, open to others, malformed, or belongs to another key.
         """
-        signers = read_signers(_read(disk, folder / LOG_KEY), folder / LOG_KEY)
-        verifiers = _read(disk, folder / LOG_VKEY).split("\n")
-        if _public(signers) != verifiers and disk.exists(folder / NEXT_KEY):
-            # A rotation was interrupted after the new key came into force; the next writer removes the old one.
-            signers = read_signers(_read(disk, folder / NEXT_KEY), folder / NEXT_KEY)
-        if _public(signers) != verifiers:
-            raise InvalidInput(
-                "secrets.mixed",
-                f"{folder / LOG_VKEY} is not the public half of {folder / LOG_KEY}.",
-                "One of them was replaced: put back the one that belongs to this log.",
-            )
+        signers = load_signers(disk, folder)
         return cls._load(disk, folder, tuple(key.verifier for key in signers), signers)
 
     @classmethod
-    def load_without_signers(cls, disk: Disk, folder: Path, verifiers: Sequence[VerifierKey]) -> Secrets:
-        """The keys in `folder` of a log whose own key, `verifiers`, is held by an agent. Raises as `load`."""
-        if [key.to_text() for key in verifiers] != _read(disk, folder / LOG_VKEY).split("\n"):
-            raise InvalidInput("secrets.mixed", f"{folder / LOG_VKEY} is not the key that the agent holds.")
-        return cls._load(disk, folder, tuple(verifiers), ())
+    def load_without_signers(cls, disk: Disk, folder: Path) -> Secrets:
+        """The keys in `folder` of a log whose private key an agent holds. Raises as `load`, and where it lies here."""
+        for name in (LOG_KEY, NEXT_KEY):
+            if disk.exists(folder / name):
+                raise InvalidInput(
+                    "secrets.not_moved",
+                    f"{folder / name} lies here, although an agent holds the log's key.",
+                    "Move it to the agent's folder, or take `signer` out of affidavit.toml. See docs/howto/keys.md.",
+                )
+        path = folder / LOG_VKEY
+        verifiers = tuple(VerifierKey.parse(line) for line in _read(disk, path).split("\n"))
+        _check_keys(verifiers, path)
+        return cls._load(disk, folder, verifiers, ())
+
+    @classmethod
+    def load_for_reading(cls, disk: Disk, folder: Path) -> Secrets:
+        """The keys in `folder`, the log's private key among them only if it lies there. Raises as `load`."""
+        load = cls.load if disk.exists(folder / LOG_KEY) else cls.load_without_signers
+        return load(disk, folder)
 
     @classmethod
     def _load(
@@ -137,14 +141,34 @@ class Secrets:
         )
 
 
+def load_signers(disk: Disk, folder: Path) -> tuple[SignerKey, ...]:
+    """The private keys in `folder` that are in force: `log.vkey` is their public half. Raises as `Secrets.load`."""
+    signers = read_signers(_read(disk, folder / LOG_KEY), folder / LOG_KEY)
+    verifiers = _read(disk, folder / LOG_VKEY).split("\n")
+    if _public(signers) != verifiers and disk.exists(folder / NEXT_KEY):
+        # A rotation was interrupted after the new key came into force; the next writer removes the old one.
+        signers = read_signers(_read(disk, folder / NEXT_KEY), folder / NEXT_KEY)
+    if _public(signers) != verifiers:
+        raise InvalidInput(
+            "secrets.mixed",
+            f"{folder / LOG_VKEY} is not the public half of {folder / LOG_KEY}.",
+            "One of them was replaced: put back the one that belongs to this log.",
+        )
+    return signers
+
+
 def read_signers(text: str, path: Path) -> tuple[SignerKey, ...]:
     """The private keys of a text, one a line. Raises `InvalidInput` naming `path` for what no log signs with."""
     signers = tuple(SignerKey.parse(line) for line in text.split("\n"))
+    _check_keys([key.verifier for key in signers], path)
+    return signers
+
+
+def _check_keys(verifiers: Sequence[VerifierKey], path: Path) -> None:
     try:
-        check_log_keys(signers[0].name, [key.verifier for key in signers])
+        check_log_keys(verifiers[0].name, verifiers)
     except InvalidInput as error:
         raise InvalidInput("secrets.form", f"{path}: {error.message}") from None
-    return signers
 
 
 def _public(signers: Sequence[SignerKey]) -> list[str]:

@@ -29,20 +29,39 @@ from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.group import Group
-from affidavit.ledger.intake import Done, Entry, Intake, acting_entry, batch_entry, closing_entry, own_entry
+from affidavit.ledger.intake import (
+    CLOSED,
+    NO_ROOM,
+    Done,
+    Entry,
+    Intake,
+    acting_entry,
+    batch_entry,
+    closing_entry,
+    own_entry,
+)
 from affidavit.ledger.journal import Journal
 from affidavit.ledger.keeper import Keeper
 from affidavit.ledger.kept import KeptCheckpoints
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.own import Host, Own, gap_records, key_record, open_record
+from affidavit.ledger.own import Host, Own, key_record, start_records
 from affidavit.ledger.pruning import Pruner
+from affidavit.ledger.publication import Publication
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
 from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
-from affidavit.ledger.rotate import Successor, finish_rotation, prepare_rotation, resume_signer, waiting_note
+from affidavit.ledger.rotate import (
+    FileKeys,
+    Keyring,
+    Successor,
+    finish_rotation,
+    prepare_rotation,
+    resume_signer,
+    waiting_note,
+)
 from affidavit.ledger.sequencer import Sequencer
-from affidavit.ledger.signer import FileSigner, Purpose, Signer, signed_note
+from affidavit.ledger.signer import Purpose, signed_note
 from affidavit.ledger.snapshot import snapshot_key
 from affidavit.limits import (
     GC_RECORDS_MIN,
@@ -64,8 +83,6 @@ from affidavit.tlog.keys import SignatureLine, VerifierKey
 _log = logging.getLogger(__name__)
 _headers = msgspec.json.Decoder(Header)
 _STREAM_BYTES = 16
-_CLOSED = Answer((), Refusal("unavailable", "The log is closed."))
-_NO_ROOM = Answer((), Refusal("full", "Too much waits to be signed: the log's signer cannot be reached. Retry later."))
 Follower = Callable[[Sequence[Record]], None]
 
 
@@ -118,6 +135,7 @@ class Ledger:
         self._state_index = found.standing.state
         self._unpublished_bytes = sum(len(raw) + len(slot) for raw, slot in found.recent)
         self._failure: AffidavitError | None = None
+        self._unsigned_since = ""
         self._followers: list[tuple[Follower, frozenset[str]]] = []
         self._publishing = threading.Lock()
         self._publish_soon = threading.Event()
@@ -137,17 +155,17 @@ class Ledger:
         clock_status: Callable[[], ClockStatus],
         progress: Progress | None = None,
         unguarded: Sequence[str] = (),
-        signer: Signer | None = None,
+        keyring: Keyring | None = None,
     ) -> Ledger:
         """The log in `root`, recovered and running. `progress` hears how far reading has got; `unguarded` names the
-        places that could not be asked whether this log continues what they hold; `signer` stands in for the log's keys
-        in `secrets`.
+        places that could not be asked whether this log continues what they hold; `keyring` has the log's keys, else
+        they are those in `secrets`.
 
         Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
         where it must not be written to; then nothing was changed.
         """
         host = Host(clock, boot, randomness, clock_status, tuple(unguarded))
-        ledger = cls.recover(root, disk, host, secrets, origin, progress, signer)
+        ledger = cls.recover(root, disk, host, secrets, origin, progress, keyring)
         ledger.start()
         return ledger
 
@@ -160,7 +178,7 @@ class Ledger:
         secrets: Secrets,
         origin: str,
         progress: Progress | None = None,
-        signer: Signer | None = None,
+        keyring: Keyring | None = None,
     ) -> Ledger:
         """As `open`, without threads: `step` and `publish_now` do their work when they are called.
 
@@ -178,17 +196,19 @@ class Ledger:
             raise InvalidInput("log.none", f"{root} holds no log.", "Make one with `affidavit init`.")
         lock = disk.lock(layout.lock)
         try:
-            signer, key = signer or FileSigner(secrets.signers), snapshot_key(secrets.digest_key)
-            found = recover(Opening(disk, layout, signer, secrets.body_keys_by_id, key, progress))
+            keyring = keyring or FileKeys(disk, layout, secrets.signers, randomness=host.randomness)
+            key = snapshot_key(secrets.digest_key)
+            found = recover(Opening(disk, layout, keyring.signer, secrets.body_keys_by_id, key, progress))
             published = found.publisher.published
             note = waiting_note(published, found.base, found.recent, secrets.body_keys_by_id)
-            found.publisher.signer, left_to_do = resume_signer(disk, layout, signer, published, note)
+            found.publisher.signer, left_to_do = resume_signer(disk, layout, keyring, published, note)
             found.publisher.remove_left_partials()
             for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
                 clear_temporary(disk, temporary)
             journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
             ledger = cls(disk, layout, host, secrets, journal, found, lock)
-            ledger._begin(found)
+            started = start_records(found.standing, host, ledger.verifiers)
+            ledger.write_own([*started, ledger._watch.start(found.standing.anchor)])
             left_to_do()
         except BaseException:
             lock.release()
@@ -226,9 +246,10 @@ class Ledger:
         return self._publisher.unsigned
 
     @property
-    def kept_problem(self) -> str:
-        """Why the newest checkpoint for `DIR/checkpoints` could not be kept; empty where it was."""
-        return self._kept.problem
+    def publication(self) -> Publication:
+        """How publication goes."""
+        said = (self.unsigned, self._unsigned_since, self._kept.problem, self._kept.since, self._failure)
+        return Publication(self._size, self.published.size, True, *said)
 
     @property
     def failure(self) -> AffidavitError | None:
@@ -246,7 +267,7 @@ class Ledger:
     def submit(self, batch: Batch, done: Done) -> None:
         """Queue `batch`; `done` tells, from the writer's thread. After `close` it tells at once, from the caller's."""
         if not self._intake.put(batch_entry(batch, done)):
-            done(_CLOSED)
+            done(CLOSED)
 
     def append(self, batch: Batch) -> Answer:
         """`submit`, and wait for the answer. Not for the writer's own thread, such as in `done` or a follower."""
@@ -325,17 +346,9 @@ class Ledger:
         `failure` is set then, only the next start tells which keys are in force; else the old ones are.
         """
         outcome: Future[int] = Future()
-
-        def act() -> None:
-            try:
-                outcome.set_result(self._rotate(successor, reason, content, fields))
-            except BaseException as error:
-                outcome.set_exception(error)
-                if not isinstance(error, AffidavitError):
-                    raise
-
         answered = threading.Event()
-        if self._intake.put(acting_entry(act, lambda _: answered.set())):
+        entry = acting_entry(lambda: self._rotate(successor, reason, content, fields), outcome, answered.set)
+        if self._intake.put(entry):
             self._wait(answered)
         if not outcome.done():
             self._raise_failure()
@@ -371,9 +384,11 @@ class Ledger:
             self._raise_failure()
             raise
         if self._publisher.unsigned is not None:
+            self._unsigned_since = self._unsigned_since or format_moment(self._host.clock.now_ns())
             with self._changed:
                 self._changed.notify_all()
             raise self._publisher.unsigned
+        self._unsigned_since = ""
         with self._changed:
             new_base = checkpoint.size // TILE_WIDTH * TILE_WIDTH
             del self._recent[: new_base - self._base]
@@ -429,20 +444,6 @@ class Ledger:
             self._journal.close()
             self._process_lock.release()
 
-    def _begin(self, found: Recovered) -> None:
-        """Record this start, and before it what the last one left open."""
-        standing = found.standing
-        now_ns = self._host.clock.now_ns()
-        own: list[Own] = []
-        if standing.last_kind != "log.close":
-            since = "has run on" if standing.last_boot == self._host.boot else "was started anew"
-            detail = f"The writer stopped without closing the log; the machine {since} since."
-            own += gap_records(list(standing.streams), standing.last_at, now_ns, detail)
-        elif standing.open_streams():
-            detail = "The log was closed while sessions were open."
-            own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
-        self.write_own([*own, open_record(self.verifiers, self._host.unguarded), self._watch.start(standing.anchor)])
-
     def write_own(self, records: Sequence[Own]) -> None:
         """Make records of the ledger itself durable, all in one frame. Before `start` only."""
         entries = [own_entry(own, _ignore) for own in records]
@@ -486,7 +487,7 @@ class Ledger:
         try:
             full = not self._await_room() and not entries[-1].last
             self._raise_failure()
-            answers = [_NO_ROOM] * len(entries) if full else self._make_durable(entries)
+            answers = [NO_ROOM] * len(entries) if full else self._make_durable(entries)
         except Exception as error:
             self._fail(error)
             answers = [Answer((), Refusal("unavailable", f"The log cannot write: {self._failure}"))] * len(entries)
@@ -563,7 +564,7 @@ class Ledger:
             answered.set()
 
         if not self._intake.put(entry(done)):
-            return _CLOSED
+            return CLOSED
         self._wait(answered)
         return answers[0]
 

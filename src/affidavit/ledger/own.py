@@ -9,6 +9,7 @@ from typing import Any
 from affidavit import __version__
 from affidavit.clock import Clock, ClockStatus
 from affidavit.ledger.keys import Secrets
+from affidavit.ledger.standing import Standing
 from affidavit.limits import GAP_STREAMS_MAX
 from affidavit.record.body import SALT_BYTES, encode_body
 from affidavit.record.draft import Draft
@@ -57,6 +58,20 @@ def open_record(keys: Sequence[VerifierKey], unguarded: Sequence[str] = ()) -> O
     """
     said = {"unguarded": list(unguarded)} if unguarded else {}
     return Own("log.open", {"reason": "start", **_about(keys), **said})
+
+
+def start_records(standing: Standing, host: Host, keys: Sequence[VerifierKey]) -> list[Own]:
+    """What a start records: before `log.open`, what the last one left open."""
+    now_ns = host.clock.now_ns()
+    own: list[Own] = []
+    if standing.last_kind != "log.close":
+        since = "has run on" if standing.last_boot == host.boot else "was started anew"
+        detail = f"The writer stopped without closing the log; the machine {since} since."
+        own += gap_records(list(standing.streams), standing.last_at, now_ns, detail)
+    elif standing.open_streams():
+        detail = "The log was closed while sessions were open."
+        own += gap_records(standing.open_streams(), standing.last_at, now_ns, detail)
+    return [*own, open_record(keys, host.unguarded)]
 
 
 def unguarded_record(place: str, opened_at: str, now_ns: int) -> Own:

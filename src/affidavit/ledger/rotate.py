@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Protocol
 
 from affidavit.durable import PRIVATE, PUBLIC, Disk, clear_temporary, write_whole
-from affidavit.errors import AffidavitError, Corruption, InvalidInput, VerificationError
+from affidavit.errors import AffidavitError, Corruption, InvalidInput, Unavailable, VerificationError
 from affidavit.ledger.keys import LOG_KEY, LOG_VKEY, NEXT_KEY, read_signers
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.signer import FileSigner, Purpose, Signer, check_purpose
+from affidavit.ledger.signer import SIGNER_AWAY, FileSigner, Purpose, Signer, check_purpose
 from affidavit.limits import FORMER_KEYS_BYTES_MAX, NOTE_BYTES_MAX, ROTATION_SIZES_BYTES_MAX, SECRET_BYTES_MAX
 from affidavit.record.body import KEY_BYTES, BodyKey, decode_body, open_slot
 from affidavit.record.frame import Stored
@@ -56,11 +56,48 @@ class Successor(Protocol):
     def keep(self) -> None:
         """They survive a crash when this returns, and are not in force. Raises `Unavailable`."""
 
-    def adopt(self) -> None:
-        """They are in force when this returns, durably, and the old ones forgotten. Again does no harm."""
+    def adopt(self, note: bytes) -> None:
+        """They are in force when this returns, durably, and the old ones forgotten. Again does no harm.
+
+        `note` is the rotation that says so."""
 
     def drop(self) -> None:
         """They will never be in force: forget them."""
+
+
+class Keyring(Protocol):
+    """Where a log's private keys are. Asked by one thread at a time."""
+
+    @property
+    def signer(self) -> Signer:
+        """Signs with the keys in force when the keyring was made."""
+
+    def successor(self, types: Sequence[int]) -> Successor:
+        """New keys of these types. Raises `Unavailable`."""
+
+    def waiting(self) -> Successor | None:
+        """The keys of a rotation that was interrupted, or None. Raises `Unavailable`, `InvalidInput`."""
+
+
+class FileKeys:
+    """Keys in the folder of secrets: `keys` are those in force."""
+
+    def __init__(
+        self, disk: Disk, layout: Layout, keys: Sequence[SignerKey], randomness: Callable[[int], bytes]
+    ) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._randomness = randomness
+        self.signer: Signer = FileSigner(keys)
+
+    def successor(self, types: Sequence[int]) -> FileSuccessor:
+        """As `Keyring.successor` promises; nowhere but in memory before they are kept."""
+        origin = self.signer.verifiers[0].name
+        return FileSuccessor.make(self._disk, self._layout, origin, types, self._randomness)
+
+    def waiting(self) -> FileSuccessor | None:
+        """As `Keyring.waiting` promises."""
+        return FileSuccessor.waiting(self._disk, self._layout)
 
 
 class FileSuccessor:
@@ -103,8 +140,9 @@ class FileSuccessor:
         """As `Successor.keep` promises."""
         self._write(NEXT_KEY, [key.to_text() for key in self._keys])
 
-    def adopt(self) -> None:
-        """As `Successor.adopt` promises."""
+    def adopt(self, note: bytes) -> None:
+        """As `Successor.adopt` promises. The ledger has verified `note`."""
+        del note
         # Written anew, not renamed: should a rename tear, `next.key` must not be what is lost.
         self._write(LOG_VKEY, [key.verifier.to_text() for key in self._keys])
         self._write(LOG_KEY, [key.to_text() for key in self._keys])
@@ -117,7 +155,7 @@ class FileSuccessor:
 
     def _write(self, name: str, lines: Sequence[str]) -> None:
         data = "".join(f"{line}\n" for line in lines).encode()
-        _write_secret(self._disk, self._layout, self._folder / name, data)
+        write_secret(self._disk, self._layout, self._folder / name, data)
 
 
 def own_chain(disk: Disk, layout: Layout, verifiers: Sequence[VerifierKey]) -> KeyChain:
@@ -163,7 +201,7 @@ def prepare_rotation(disk: Disk, layout: Layout, last: Checkpoint, old: Signer, 
 def finish_rotation(disk: Disk, layout: Layout, note: bytes, successor: Successor) -> None:
     """Steps 5 and 6. Again does no harm."""
     publish_rotation(disk, layout, note)
-    successor.adopt()
+    successor.adopt(note)
 
 
 def sign_rotation(last: Checkpoint, old: Signer, new: Signer) -> bytes:
@@ -190,7 +228,7 @@ def keep_former(disk: Disk, layout: Layout, verifiers: Sequence[VerifierKey]) ->
     held = (disk.read_private(path, FORMER_KEYS_BYTES_MAX) or b"").decode("ascii", "replace").split()
     lines = dict.fromkeys([*held, *(key.to_text() for key in verifiers)])
     data = "".join(f"{line}\n" for line in lines).encode()
-    _write_secret(disk, layout, path, data)
+    write_secret(disk, layout, path, data)
 
 
 def publish_rotation(disk: Disk, layout: Layout, note: bytes) -> None:
@@ -227,15 +265,16 @@ def waiting_note(
 
 
 def resume_signer(
-    disk: Disk, layout: Layout, signer: Signer, published: Checkpoint, note: bytes | None
+    disk: Disk, layout: Layout, keyring: Keyring, published: Checkpoint, note: bytes | None
 ) -> tuple[Signer, Callable[[], None]]:
     """Which keys sign from now on, and what is left to do of an interrupted rotation, or of one that came to nothing.
 
     `note` is that of the `log.key` record right behind the checkpoint `published`, or None where none stands there.
     What is left to do is done once all that was read is durable. Raises `Corruption` where the keys in force are not
-    here.
+    here, `Unavailable` where a rotation is half done and its keys cannot be reached.
     """
-    waiting = FileSuccessor.waiting(disk, layout)
+    signer = keyring.signer
+    waiting = _waiting(keyring, needed=note is not None)
     if note is None:
         chain = own_chain(disk, layout, signer.verifiers)
         if chain.epochs[-1].keys != signer.verifiers:
@@ -255,11 +294,22 @@ def resume_signer(
     raise _not_in_force(wanted)
 
 
+def _waiting(keyring: Keyring, *, needed: bool) -> Successor | None:
+    """Where nothing was interrupted, keys that are away hold up publication, not the start."""
+    try:
+        return keyring.waiting()
+    except Unavailable as error:
+        if needed or error.code != SIGNER_AWAY:
+            raise
+        return None
+
+
 def _nothing() -> None:
     """No rotation was interrupted."""
 
 
-def _write_secret(disk: Disk, layout: Layout, path: Path, data: bytes) -> None:
+def write_secret(disk: Disk, layout: Layout, path: Path, data: bytes) -> None:
+    """A file that is whole, durable and private after this, or as before."""
     # In a folder of its own: a draft that a failed write left behind keeps its mode.
     clear_temporary(disk, layout.changing_keys)
     write_whole(disk, layout.changing_keys, [(path, data)], PRIVATE)

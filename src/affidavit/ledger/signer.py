@@ -22,6 +22,9 @@ from affidavit.tlog.receipts import PROMISE_START
 from affidavit.tlog.restoration import RESTORATION_START
 from affidavit.tlog.rotation import ROTATION_START, check_log_keys
 
+#: The code of `Unavailable` where a key cannot be reached now.
+SIGNER_AWAY = "signer.away"
+
 
 class Purpose(StrEnum):
     """What a text is signed as."""

@@ -34,7 +34,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        uid = _peer_uid(transport.get_extra_info("socket"))
+        uid = peer_uid(transport.get_extra_info("socket"))
         self.app_state = {**self.app_state, PEER_UID: uid}
 
 
@@ -90,7 +90,7 @@ def bind_socket(path: Path) -> socket.socket:
     return listening
 
 
-def _peer_uid(connection: Any) -> int | None:
+def peer_uid(connection: Any) -> int | None:
     if connection is None or connection.family != socket.AF_UNIX:
         return None
     _, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))

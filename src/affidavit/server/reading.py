@@ -12,6 +12,7 @@ import affidavit
 from affidavit.errors import InvalidInput
 from affidavit.evidence import clocks
 from affidavit.evidence.ordering import ordered, proven_view
+from affidavit.evidence.publishing import publication
 from affidavit.evidence.readiness import Finding, readiness
 from affidavit.evidence.sentence import named, sentence
 from affidavit.evidence.session import session_of
@@ -140,11 +141,12 @@ def _whole_record(services: Services, index: int) -> dict[str, Any]:
 
 def _readiness(services: Services) -> tuple[Finding, ...]:
     now_ns = services.clock.now_ns()
-    time = (
+    running = (
+        publication(services.publication()),
         clocks.clock(services.records, now_ns),
         clocks.authorities(services.timing, services.authorities(), now_ns),
     )
-    return readiness(services.records, services.live.snapshot(), services.places(), time)
+    return readiness(services.records, services.live.snapshot(), services.places(), running)
 
 
 def _found(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from affidavit.evidence.timing import Timing
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
 from affidavit.ledger.places import PlacesReport
+from affidavit.ledger.publication import Publication
 from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.tlog.rotation import KeyChain
 
@@ -25,9 +26,9 @@ class Services:
     asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
     gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
     written lately (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with
-    each. `stopping`: endless streams end now. `keys` gives all keys that the log had; `rotate(post_quantum, reason,
-    content, fields)` gives it new ones, and the index of the record that says so; `rotation_denied(reason, content,
-    fields)` records that somebody may not.
+    each. `publication` tells how that goes. `stopping`: endless streams end now. `keys` gives all keys that the log
+    had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the index of the record that says so;
+    `rotation_denied(reason, content, fields)` records that somebody may not.
     """
 
     origin: str
@@ -46,6 +47,7 @@ class Services:
     authorities: Callable[[], tuple[AuthorityStatus, ...]]
     places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]
+    publication: Callable[[], Publication]
     stopping: Callable[[], bool]
     receipt: Callable[[int], bytes]
     keys: Callable[[], KeyChain]

@@ -16,6 +16,7 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.rotate import FORMER_VKEY, FileSuccessor, own_chain
 from affidavit.ledger.signer import FileSigner, Purpose
 from affidavit.record.draft import Batch
+from affidavit.record.moment import format_moment
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.keys import ED25519, ML_DSA_44, SignerKey, VerifierKey
 from affidavit.tlog.notes import open_note
@@ -365,5 +366,7 @@ def test_a_kept_checkpoint_that_cannot_be_written_stops_nothing() -> None:
     append(case, ledger)
     ledger._kept.keep = lambda size: (_ for _ in ()).throw(Unavailable("disk.write", "no space"))  # type: ignore[method-assign]
     published = ledger.publish_now()
-    assert (ledger.size, "no space", None) == (published.size, ledger.kept_problem, ledger.failure)
+    said = ledger.publication
+    assert (ledger.size, "no space", None) == (published.size, said.kept_problem, said.failure)
+    assert format_moment(case.clock.now_ns())[:19] == said.kept_since[:19]
     assert Checkpoint(ORIGIN, published.size, published.root) == published
