@@ -28,10 +28,11 @@ from affidavit.record.moment import parse_moment
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import leaf_hash
 from affidavit.tlog.keys import VerifierKey
+from affidavit.tlog.notes import parse_note
 from affidavit.tlog.proofs import TileHashes, prove_inclusion, verify_inclusion
 from affidavit.tlog.receipts import Promise, Receipt
 from affidavit.tlog.tiles import tile_width
-from affidavit.verify.keys import origin_of, read_keys
+from affidavit.verify.keys import Keys, origin_of, read_keys
 
 _STATUS = {"kept": 0, "broken": 1, "not_due": 3}
 
@@ -87,7 +88,7 @@ def check_receipt(data: bytes, keys: Sequence[VerifierKey], log: Source, now_ns:
         )
     own = read_keys(log, origin_of(note, keys), keys)
     others = [key for key in keys if key.name != own.chain.origin]
-    promise = receipt.open([*others, *own.promising(receipt.index)])
+    promise = _open(receipt, own, others)
     checkpoint = own.open(note).checkpoint
     if checkpoint.origin != promise.origin:
         raise InvalidInput(
@@ -111,6 +112,31 @@ def check_receipt(data: bytes, keys: Sequence[VerifierKey], log: Source, now_ns:
         "and the checkpoint: both bear the log's signature, and they cannot both be right."
     )
     return _verdict("broken", message, receipt, promise, checkpoint, note, found, proof)
+
+
+def _open(receipt: Receipt, own: Keys, others: Sequence[VerifierKey]) -> Promise:
+    """The promise, signed by a key that may have promised it. Where none did, what is known of the one that signed."""
+    promising = own.promising(receipt.index)
+    try:
+        return receipt.open([*others, *promising])
+    except VerificationError as error:
+        if error.code != "note.unknown":
+            raise
+    retired = [key for key in own.chain.keys if key not in promising]
+    signed = {line.key_id for line in parse_note(receipt.note)[1] if line.name == own.chain.origin}
+    if any(key.key_id in signed for key in retired):
+        raise VerificationError(
+            "key.not_in_force",
+            f"The promise about record {receipt.index} is by a key that was taken out of use before that record.",
+            "Somebody holds a key that was taken out of use: do not trust this receipt.",
+        )
+    if own.unjudged(receipt.index + 1) and signed:
+        raise VerificationError(
+            "key.not_judged",
+            f"The promise about record {receipt.index} is older than the oldest key that was given, and by another.",
+            "Give the key that was in force then.",
+        )
+    return receipt.open([*others, *promising])
 
 
 def _absent(
