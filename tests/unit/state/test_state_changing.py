@@ -125,6 +125,7 @@ def test_approvals_that_policy_asks_for() -> None:
     ops = ops_of(state, change)
     assert ("deny", ()) == decide(state, change)
     assert ("allow", ()) == decide(state, change, approvers=(BEN,))
+    assert ("deny", ()) == decide(state, change, approvers=(ANN,)), "who asks does not approve"
     approval = decide_change(state, ops, BEN, (), NOON, approving=True)
     assert ("allow", (("approvals", 0), ("approving", True))) == (approval.decision, approval.facts)
     assert approval == decide_change(state, ops, BEN, (ANN,), NOON, approving=True)

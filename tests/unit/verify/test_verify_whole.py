@@ -79,7 +79,9 @@ def test_the_public_folder_alone_shows_structure(folder: Path, tmp_path: Path) -
     verdict = judge(tmp_path / "public", only="structure")
     assert 0 == verdict.exit_status
     assert ["not_applicable"] * 2 == [statuses(verdict)[number] for number in (11, 12)]
-    assert 3 == judge(tmp_path / "public").exit_status
+    whole = judge(tmp_path / "public")
+    assert 3 == whole.exit_status
+    assert ["not_checked"] * len(CONTENT) == [statuses(whole)[number] for number in CONTENT]
 
 
 def test_a_source_that_cannot_list_says_that_strays_were_not_looked_for(folder: Path) -> None:
