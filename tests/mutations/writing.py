@@ -100,8 +100,8 @@ WRITING = (
     ),
     Plant(
         "an unclean stop leaves no record",
-        "ledger/ledger.py",
-        {'        if standing.last_kind != "log.close":\n': "        if False:\n"},
+        "ledger/own.py",
+        {'    if standing.last_kind != "log.close":\n': "    if False:\n"},
         "nobody sees that the log was dead for a while, and sessions that died stay open",
         "tests/unit/ledger/test_recovery.py::test_a_gap_says_whether_the_machine_was_started_anew",
     ),
