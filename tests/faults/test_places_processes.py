@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from affidavit.cli.main import run as run_command
 from affidavit.compose.create import create
 from affidavit.compose.site import Site
 from affidavit.compose.witness import add_log, create_witness
@@ -72,10 +74,11 @@ class Stage:
 
     def ready(self) -> tuple[bool, str]:
         """What `affidavit ready` says of places: whether all is well with them, and the words."""
-        done = self.run("ready", "--json")
-        answer = json.loads(done.stdout or "{}")
-        assert "checks" in answer, done.stderr
-        assert (0 if answer["ready"] else 1) == done.returncode
+        said = io.StringIO()
+        with redirect_stdout(said):  # in this process: it is asked often, and starting one takes longest
+            status = run_command(["ready", "--json", "--data", str(self.data)])
+        answer = json.loads(said.getvalue() or "{}")
+        assert (0 if answer["ready"] else 1) == status
         (found,) = (check for check in answer["checks"] if check["check"] == "checkpoint outside")
         assert found["holds"] or found["fix"]
         return found["holds"], found["detail"]
@@ -263,6 +266,7 @@ def may_mount() -> bool:
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [("size=16k && head -c 99999 /dev/zero > usb/fill", "No space left"), ("ro", "Read-only file system")],
+    ids=["full", "read-only"],
 )
 def test_ready_says_that_a_folder_is_full_or_read_only(stage: Stage, trouble: str, said: str) -> None:
     """A file system of its own, in a mount name space of its own: gone with the process."""
