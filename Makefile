@@ -42,6 +42,7 @@ sim: .venv/.dev
 
 faults: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/faults/injection.py --seed $(SEED) --seconds $(SECONDS)
+	PYTHONPATH=tests $(BIN)/python tests/faults/maintenance.py --seed $(SEED) --seconds $(SECONDS)
 
 mutations: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/mutations/run.py
