@@ -45,6 +45,11 @@ REPLACED = tuple(
         (r"(less than a second|\d+ (second|minute)s?( \d+ seconds?)?) (before|after)", r"A WHILE \4"),
         (r"the clock was (not )?synchronised", "the clock was SO"),
         (r"(ok     |MISSING)  The clock is .*", "CHECKED  The clock is SO"),
+        (r"  Its clock said .*", "  Its clock said SO"),
+        (
+            r"  (Nothing bounds or proves when it happened|It happened .*; nothing outside proves that)\.",
+            "  IT HAPPENED SO",
+        ),
         (r" +fix: Run a time service .*\n", ""),
         (r"Not ready: \d of \d+", "Not ready: N of N"),
         (r'"[\w-]{22}"', '"SALT"'),

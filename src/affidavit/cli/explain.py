@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from affidavit.cli.client import connect
+from affidavit.cli.lines import say_when
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 
@@ -22,6 +23,7 @@ def explain(index: str, /, *, common: Common = DEFAULTS) -> int:
         print_json(answer)
         return 0
     say(answer["sentence"], "strong")
+    say_when(answer["when"])
     _rules(answer)
     _facts(answer)
     _settings(answer)

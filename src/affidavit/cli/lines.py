@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from affidavit.cli.output import STYLES, console, printable
+from affidavit.cli.output import STYLES, console, printable, say
 from affidavit.evidence.wording import moment_words
 from affidavit.record.kinds import STATE_KINDS
 
@@ -37,6 +37,12 @@ def print_record(view: dict[str, Any], note: str = "") -> None:
     console().print(line)
     if head["below"]:
         console().print(Text(f"{'':>{_INDEX_WIDTH + 3}}{printable(head['below'])}", "dim"))
+
+
+def say_when(when: dict[str, Any]) -> None:
+    """When it happened, as far as that is claimed and proven: a sentence a line."""
+    for sentence in when["sentences"]:
+        say(f"  {sentence}")
 
 
 def json_text(value: Any) -> str:

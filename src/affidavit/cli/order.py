@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from affidavit.cli.client import connect
+from affidavit.cli.lines import say_when
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 
@@ -41,12 +42,6 @@ def order(a: str, b: str, /, *, common: Common = DEFAULTS) -> int:
 def _event(event: dict[str, Any]) -> None:
     say()
     say(f"{event['index']}  {event['sentence']}", "strong")
-    earliest, latest = event["claimed"]["earliest"], event["claimed"]["latest"]
-    if earliest is None or latest is None:
-        say(f"  nothing bounds when it happened by {event['claimed_by']}")
-    else:
-        say(f"  happened between {earliest} and {latest}, by {event['claimed_by']}")
-    words = event["recorded"]["words"]
-    say(f"  {words}" if words else "  no time-stamp proves when it was recorded")
-    if event["made_after"] is not None:
-        say(f"  made after record {event['made_after']} was sealed, which it names")
+    say_when(event["when"])
+    if event["when"]["proven"]["made_after"] is not None:
+        say(f"  It names record {event['when']['proven']['made_after']}, so it was made after that was sealed.")

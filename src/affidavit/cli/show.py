@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affidavit.cli.client import connect
-from affidavit.cli.lines import json_text
+from affidavit.cli.lines import json_text, say_when
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 
@@ -22,8 +22,7 @@ def show(index: str, /, *, common: Common = DEFAULTS) -> int:
         print_json(view)
         return 0
     say(view["sentence"], "strong")
-    if view["recorded"]["words"]:
-        say(view["recorded"]["words"])
+    say_when(view["when"])
     say()
     say("header")
     say(json_text(view["header"]))

@@ -30,6 +30,7 @@ from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.sources import SOURCE_KINDS
 from affidavit.ledger.ledger import Ledger
+from affidavit.ledger.recovery import Progress
 from affidavit.ledger.timestamping import Timestamping
 from affidavit.server.app import make_app
 from affidavit.server.peer import bind_socket, make_server
@@ -37,19 +38,22 @@ from affidavit.server.peer import bind_socket, make_server
 _LOOK_S = 0.2
 _SWITCH_INTERVAL_S = 0.0002
 Say = Callable[[str], None]
+Folding = Callable[[], contextlib.AbstractContextManager[Progress]]
 
 
-def run(root: Path, say: Say) -> int:
-    """Run the log in `root` until SIGTERM or SIGINT; `say` is given the lines to print. The exit status: 0 when it
-    was stopped in order, 3 when the log could not go on."""
+def run(root: Path, say: Say, folding: Folding) -> int:
+    """Run the log in `root` until SIGTERM or SIGINT; `say` is given the lines to print, `folding` what hears how far
+    reading has got while the log is folded anew. The exit status: 0 when it was stopped in order, 3 when the log could
+    not go on."""
     # The ledger's threads and the event loop hand records to each other; at the default of 5 ms each hand-over waits
     # that long while the loop is busy, which is longer than the fsync.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    return uvloop.run(_run(Site(root), say))
+    return uvloop.run(_run(Site(root), say, folding))
 
 
-async def _run(site: Site, say: Say) -> int:
-    ledger = await asyncio.to_thread(site.open_ledger)
+async def _run(site: Site, say: Say, folding: Folding) -> int:
+    with folding() as progress:
+        ledger = await asyncio.to_thread(site.open_ledger, progress)
     try:
         records = SharedRecords(ledger.reader())
         live = await asyncio.to_thread(Live.load, records)

@@ -16,6 +16,7 @@ from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.clock import Clock, SystemClock, boot_id
 from affidavit.compose.authorities import trusted
 from affidavit.compose.places import make_places
+from affidavit.compose.witnessed import witness_stamps
 from affidavit.config import CONFIG_NAME, load_config
 from affidavit.durable import Disk, OsDisk
 from affidavit.errors import Corruption, InvalidInput, Unavailable
@@ -32,6 +33,7 @@ from affidavit.ledger.own import denied_rotation
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
+from affidavit.ledger.recovery import Progress
 from affidavit.ledger.rotate import FileKeys, Keyring, known_keys, own_chain
 from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.server.identity import host_name
@@ -76,8 +78,9 @@ class Site:
         """All keys that the log had, as they are now. Raises `Corruption` where they do not follow from each other."""
         return own_chain(self.disk, self.layout, self.secrets.verifiers)
 
-    def open_ledger(self) -> Ledger:
-        """The log, open for writing; what it publishes is pushed to its places until `close_ledger`.
+    def open_ledger(self, progress: Progress | None = None) -> Ledger:
+        """The log, open for writing; what it publishes is pushed to its places until `close_ledger`. `progress` hears
+        how far reading has got where the log is folded anew.
 
         Raises `Corruption` where a place holds what this log does not continue, or where it is a copy, or half
         recovered, and `recover` has not spoken yet; `Unavailable` where a place does not answer and has to.
@@ -93,6 +96,7 @@ class Site:
             self.boot,
             os.urandom,
             clock_sources(os.urandom),
+            progress,
             unguarded=unguarded,
             keyring=self.keyring,
         )
@@ -172,7 +176,13 @@ class Site:
             writes=appender is not None,
             bounds=bounds,
             explainer=Explainer(records, live.name_of, bounds),
-            timing=Timing(records, self.config.origin, trusted(self.config, self.disk), newest_anchor),
+            timing=Timing(
+                records,
+                self.config.origin,
+                trusted(self.config, self.disk),
+                newest_anchor,
+                lambda: witness_stamps(self.config, self.disk, self.layout, self.own_keys),
+            ),
             authorities=authorities or self._authorities,
             places=self.places.report,
             status=self._status,

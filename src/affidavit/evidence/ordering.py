@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from affidavit.evidence.timing import Timing
+from affidavit.evidence.when import when_view
 from affidavit.history.asof import Records
 from affidavit.record.moment import format_moment
 from affidavit.record.read import Record
-from affidavit.timeproof.interval import Interval
 from affidavit.timeproof.order import Event, Order, order
-from affidavit.timeproof.stamps import Proven, Stamp
 
 
 def ordered(records: Records, timing: Timing, say: Callable[[Record], str], a: int, b: int) -> dict[str, Any]:
@@ -30,50 +29,17 @@ def ordered(records: Records, timing: Timing, say: Callable[[Record], str], a: i
         "disputed": answer.disputed,
         "sentence": _sentence(answer, *events),
         "because": _because(answer, *events),
-        "a": _view(records.record(a), events[0], timing, say),
-        "b": _view(records.record(b), events[1], timing, say),
+        "a": _view(records.record(a), timing, say),
+        "b": _view(records.record(b), timing, say),
     }
 
 
-def proven_view(proven: Proven) -> dict[str, Any]:
-    """When a record was recorded, as far as it is proven, and by whom: for JSON."""
-    view = {
-        **interval_view(proven.recorded),
-        "not_before_by": _stamp_view(proven.not_before),
-        "not_after_by": _stamp_view(proven.not_after),
-    }
-    return {**view, "words": _words(view)}
-
-
-def interval_view(interval: Interval) -> dict[str, Any]:
-    """Both ends as moments, null where nothing bounds them."""
-    return {"earliest": _moment(interval.earliest_ns), "latest": _moment(interval.latest_ns)}
-
-
-def _words(view: dict[str, Any]) -> str:
-    """`recorded between … and …, proved by …`; empty where nothing is proven."""
-    by = [one["words"] for one in (view["not_before_by"], view["not_after_by"]) if one is not None]
-    match view["earliest"], view["latest"]:
-        case None, None:
-            return ""
-        case None, latest:
-            return f"recorded not after {latest}, proved by {by[-1]}"
-        case earliest, None:
-            return f"recorded not before {earliest}, proved by {by[0]}"
-        case earliest, latest:
-            return f"recorded between {earliest} and {latest}, proved by {' and '.join(dict.fromkeys(by))}"
-    return ""
-
-
-def _view(record: Record, event: Event, timing: Timing, say: Callable[[Record], str]) -> dict[str, Any]:
+def _view(record: Record, timing: Timing, say: Callable[[Record], str]) -> dict[str, Any]:
     return {
         "index": record.index,
         "kind": record.header.kind,
         "sentence": say(record),
-        "claimed": interval_view(event.claimed),
-        "claimed_by": "its source" if isinstance(record.content.get("occurred"), dict) else "its clock",
-        "recorded": proven_view(timing.proven(record.index)),
-        "made_after": event.made_after,
+        "when": when_view(timing, record),
     }
 
 
@@ -120,13 +86,6 @@ def _why_unknown(a: Event, b: Event) -> str:
     if None in (a.claimed.earliest_ns, a.claimed.latest_ns, b.claimed.earliest_ns, b.claimed.latest_ns):
         return "Neither record names the other's past, and nothing bounds how wrong a clock of theirs was."
     return "Neither record names the other's past, and their times overlap within their bounds."
-
-
-def _stamp_view(stamp: Stamp | None) -> dict[str, Any] | None:
-    if stamp is None:
-        return None
-    words = f"{stamp.by} (record {stamp.index})" if stamp.index is not None else stamp.by
-    return {"by": stamp.by, "record": stamp.index, "size": stamp.size, "words": words}
 
 
 def _moment(at_ns: int | None) -> str | None:

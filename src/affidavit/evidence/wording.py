@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from affidavit.record.moment import format_moment
+
 _NS = 1_000_000_000
+_MS = 1_000_000
 _UNITS = (("day", 86_400 * _NS), ("hour", 3_600 * _NS), ("minute", 60 * _NS), ("second", _NS))
 UNBOUNDED = "unbounded"
 
@@ -26,6 +29,30 @@ def bound_words(bound_ns: int | None) -> str:
     if bound_ns < _NS:
         return f"± {_short(bound_ns, 1_000_000)} ms"
     return f"± {_short(bound_ns, _NS)} s"
+
+
+def moment_of_ns(at_ns: int) -> str:
+    """A moment to the second, cut, in UTC."""
+    return f"{_millisecond(at_ns // _MS)[:19]} UTC"
+
+
+def span_words(earliest_ns: int | None, latest_ns: int | None) -> str:
+    """When something was, to the millisecond, in UTC: `between … and …`, `not before …`, `not after …`.
+
+    The ends are rounded outwards, so that less is said than is known, never more.
+    """
+    first = "" if earliest_ns is None else _millisecond(earliest_ns // _MS)
+    last = "" if latest_ns is None else _millisecond(-(-latest_ns // _MS))
+    if first and last:
+        return f"between {first} and {last[11:] if last[:10] == first[:10] else last} UTC"
+    if first or last:
+        return f"not before {first} UTC" if first else f"not after {last} UTC"
+    return "at a time that nothing bounds"
+
+
+def _millisecond(at_ms: int) -> str:
+    at = format_moment(max(at_ms, 0) * _MS)
+    return f"{at[:10]} {at[11:23]}"
 
 
 def _short(value_ns: int, unit_ns: int) -> str:

@@ -4,7 +4,8 @@ Theory. Wall and monotonic time (CLOCK_BOOTTIME) are slewed alike, so their diff
 sets the clock. A jump of it between two looks is a *step*. Where looks go on to find jumps, or small ones add up, it is
 no step but a rate that no synchronised clock has, a *drift*: a wall clock that stands still drifts by -1,000,000 ppm,
 one that runs backwards by more. A clock that goes on drifting is noted at growing distances, so that it cannot fill the
-log. Every record carries both times, so whoever has two of them can see that nothing else happened in between.
+log. Every record carries both times, so whoever has two of them can see that nothing else happened in between; where
+the clock was away and came back between them, the later one says how far (`strayed`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from typing import Any
 
 from affidavit.clock import ClockStatus, Look, look_at
 from affidavit.ledger.own import Host, Own
-from affidavit.limits import CLOCK_FREQUENCY_PPB, CLOCK_INTERVAL_S, CLOCK_SETTINGS_WAIT_S, CLOCK_STEP_NS
+from affidavit.limits import (
+    CLOCK_FREQUENCY_PPB,
+    CLOCK_INTERVAL_S,
+    CLOCK_READ_NS,
+    CLOCK_SETTINGS_WAIT_S,
+    CLOCK_STEP_NS,
+)
 from affidavit.record.moment import NS
 
 _INTERVAL_NS = int(CLOCK_INTERVAL_S * NS)
@@ -29,6 +36,7 @@ class ClockWatch:
         self._noted = self._last = look_at(host.clock)
         self._status = host.clock_status()
         self._jumps = False  # whether the last look found a jump
+        self._least_ns = self._most_ns = 0  # by how much the clock was set since the last record, at any look
         self._wait_ns = 0  # between two records of a clock that strays, until it has run well for a while
 
     def start(self, anchor: int | None) -> Own:
@@ -42,6 +50,7 @@ class ClockWatch:
         jumps, jumped = self._jumps, abs(look.offset_ns - before.offset_ns) > CLOCK_STEP_NS
         self._jumps = jumped
         strayed_ns = look.offset_ns - self._noted.offset_ns
+        self._least_ns, self._most_ns = min(self._least_ns, strayed_ns), max(self._most_ns, strayed_ns)
         since_ns = look.monotonic_ns - self._noted.monotonic_ns
         if jumped or abs(strayed_ns) > CLOCK_STEP_NS:
             drifts = jumps or not jumped
@@ -63,7 +72,11 @@ class ClockWatch:
     def _note(
         self, reason: str, look: Look, status: ClockStatus, anchor: int | None, more: Mapping[str, Any] | None = None
     ) -> Own:
+        moved_ns = look.offset_ns - self._noted.offset_ns
+        least_ns, most_ns = min(self._least_ns, moved_ns), max(self._most_ns, moved_ns)
+        returned_ns = max(min(moved_ns, 0) - least_ns, most_ns - max(moved_ns, 0))
         self._noted = self._last = look
+        self._least_ns = self._most_ns = 0
         self._status = status
         content = {
             **_said(status),
@@ -75,6 +88,8 @@ class ClockWatch:
             "anchor": anchor,
             **(more or {}),
         }
+        if returned_ns > CLOCK_READ_NS:
+            content["strayed"] = {"least_ns": str(least_ns), "most_ns": str(most_ns)}
         return Own("clock", content)
 
 

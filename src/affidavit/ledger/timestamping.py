@@ -28,6 +28,7 @@ from affidavit.timeproof.token import Asked, Authority, Token, ask_for, token_of
 from affidavit.tlog.checkpoint import Checkpoint
 
 METHOD = "rfc3161"
+_OTHER = "See that the url is that of an RFC 3161 service, or ask another authority."
 _QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
 _log = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class AuthoritySite:
 
 @dataclass(frozen=True)
 class AuthorityStatus:
-    """How it went with an authority since this start: the last anchor's index and the moment it was recorded; the
-    problem, and how often in a row, where the last try failed."""
+    """How it went with an authority since this start: the last anchor's index and the moment it was recorded. Where the
+    last try failed: the problem, what to do about it, since when, and how often in a row."""
 
     name: str
     url: str
@@ -53,6 +54,8 @@ class AuthorityStatus:
     anchor: int | None = None
     recorded_ns: int | None = None
     problem: str = ""
+    fix: str = ""
+    failing_since_ns: int | None = None
     failures: int = 0
 
 
@@ -134,18 +137,22 @@ class Timestamping:
         return answer.receipts[0].index
 
     async def _keep_asking(self, http: httpx.AsyncClient, site: AuthoritySite) -> None:
-        failures = 0
+        failures, since_ns = 0, 0
         while True:
+            asked_ns = self._clock.now_ns()
             try:
                 index = await self.stamp(http, site)
             except AffidavitError as error:
-                failures += 1
-                self._note(site, problem=error.message, failures=failures)
+                failures, since_ns = failures + 1, since_ns if failures else asked_ns
+                self._note(site, problem=error.message, fix=error.hint, failing_since_ns=since_ns, failures=failures)
                 _log.warning("the time-stamp authority %s gave no token: %s", site.name, error.message)
                 await asyncio.sleep(min(TIMESTAMP_RETRY_S * 2 ** min(failures - 1, 20), site.interval_s))
             else:
                 failures = 0
-                self._note(site, anchor=index, recorded_ns=self._clock.now_ns(), problem="", failures=0)
+                now_ns = self._clock.now_ns()
+                self._note(
+                    site, anchor=index, recorded_ns=now_ns, problem="", fix="", failing_since_ns=None, failures=0
+                )
                 await asyncio.sleep(site.interval_s)
 
     def _note(self, site: AuthoritySite, **changed: Any) -> None:
@@ -162,13 +169,14 @@ async def _fetch(http: httpx.AsyncClient, site: AuthoritySite, asked: Asked, imp
             http.stream("POST", site.url, content=asked.request, headers=headers) as response,
         ):
             if response.status_code != 200:
-                raise _silent(site, f"it answered {response.status_code}")
+                raise _not_asked_for(site, response)
             async for chunk in response.aiter_raw():
                 data += chunk
                 if len(data) > TIMESTAMP_BYTES_MAX:
-                    raise _silent(site, f"its answer is larger than {TIMESTAMP_BYTES_MAX} bytes")
+                    raise _silent(site, f"its answer is larger than {TIMESTAMP_BYTES_MAX} bytes", _OTHER)
     except (httpx.HTTPError, TimeoutError) as error:
-        raise _silent(site, str(error) or f"nothing came within {TIMESTAMP_TIMEOUT_S:.0f} s") from None
+        why = str(error) or f"nothing came within {TIMESTAMP_TIMEOUT_S:.0f} s"
+        raise _silent(site, why, f"See that this machine reaches {site.url}: name, port, firewall.") from None
     # About 2 ms of parsing and RSA, which other sessions of this loop need not wait for.
     return await asyncio.to_thread(lambda: site.authority.verify(token_of_response(bytes(data)), imprint, asked.nonce))
 
@@ -189,5 +197,16 @@ def _content(
     }
 
 
-def _silent(site: AuthoritySite, why: str) -> Unavailable:
-    return Unavailable("timestamp.unreachable", f"The time-stamp authority {site.name} gave nothing: {why}.")
+def _not_asked_for(site: AuthoritySite, response: httpx.Response) -> Unavailable:
+    """For an answer that is no 200. A redirection is not followed: where to ask is for the configuration to say."""
+    status, leads = response.status_code, response.headers.get("Location", "")[:200]
+    if leads and 300 <= status < 400:
+        return _silent(
+            site, f"it answered {status}, which leads to {leads}", "If it moved there, write that as its url."
+        )
+    who = "its operator knows why" if status >= 500 else "see that the url is that of its RFC 3161 service"
+    return _silent(site, f"it answered {status}", f"It is asked again by itself; {who}.")
+
+
+def _silent(site: AuthoritySite, why: str, hint: str) -> Unavailable:
+    return Unavailable("timestamp.unreachable", f"The time-stamp authority {site.name} gave nothing: {why}.", hint)

@@ -11,11 +11,12 @@ from starlette.responses import Response
 import affidavit
 from affidavit.errors import InvalidInput
 from affidavit.evidence import clocks
-from affidavit.evidence.ordering import ordered, proven_view
+from affidavit.evidence.ordering import ordered
 from affidavit.evidence.publishing import publication
 from affidavit.evidence.readiness import Finding, readiness
 from affidavit.evidence.sentence import named, sentence
 from affidavit.evidence.session import session_of
+from affidavit.evidence.when import when_view
 from affidavit.history.asof import index_at_time, state_at
 from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX, STATE_OBJECTS_MAX
@@ -71,8 +72,9 @@ async def records(request: Request) -> Response:
 async def record(request: Request) -> Response:
     """GET /v1/records/{index}: one record, with what it says in words.
 
-    The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`, and `recorded`: between
-    which moments it was recorded, as far as time-stamps prove it, and whose they are.
+    The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`, and `when`: the interval in
+    which it `happened` and what that `rests_on`, what is `claimed` by whom, `proven` by stamps, between which moments
+    it was `recorded`, the `agreement` of claim and proof, and `sentences` that say so.
     """
     services, index = reader_of(request), path_index(request)
     if index >= services.records.size:
@@ -87,17 +89,17 @@ async def explain(request: Request) -> Response:
 
     The answer: `sentence`, `decision`, `because`, `only_observed`, `requests`, `facts`, `rules` (with their text as of
     the decision), `considered`, `errors`, `grants`, `settings`, `configured`, `context` (with what differs from the one
-    before), `last_change`, `state`, `again` (the decision made again), `outcome` (of an intent).
+    before), `last_change`, `state`, `again` (the decision made again), `outcome` (of an intent), `when` as of a record.
     """
     services, index = reader_of(request), path_index(request)
-    return JsonResponse(await run_in_threadpool(services.explainer.explain, index))
+    return JsonResponse(await run_in_threadpool(_explained, services, index))
 
 
 async def order(request: Request) -> Response:
     """GET /v1/order?a=&b=: which of two records tells of the earlier event.
 
     The answer: `result` (`proven` `interval` `ambiguous`), `first` and `recorded_first` (`a` `b` `unknown`), `by`,
-    `disputed`, `sentence`, `because`, and for `a` and `b` what their clocks claim and what time-stamps prove.
+    `disputed`, `sentence`, `because`, and for `a` and `b` `index`, `kind`, `sentence` and `when` as of a record.
     """
     services = reader_of(request)
     size = services.records.size
@@ -135,16 +137,23 @@ async def ready(request: Request) -> Response:
 
 
 def _whole_record(services: Services, index: int) -> dict[str, Any]:
-    recorded = proven_view(services.timing.proven(index))
-    return {**record_view(services.records.record(index), services), "recorded": recorded}
+    record = services.records.record(index)
+    return {**record_view(record, services), "when": when_view(services.timing, record)}
+
+
+def _explained(services: Services, index: int) -> dict[str, Any]:
+    answer = services.explainer.explain(index)
+    return {**answer, "when": when_view(services.timing, services.records.record(index))}
 
 
 def _readiness(services: Services) -> tuple[Finding, ...]:
     now_ns = services.clock.now_ns()
+    timing, statuses = services.timing, services.authorities()
     running = (
         publication(services.publication()),
         clocks.clock(services.records, now_ns),
-        clocks.authorities(services.timing, services.authorities(), now_ns),
+        clocks.proof(timing, statuses, services.records.size, now_ns),
+        *clocks.authorities(timing, statuses, now_ns),
     )
     return readiness(services.records, services.live.snapshot(), services.places(), running)
 

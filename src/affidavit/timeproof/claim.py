@@ -19,7 +19,8 @@ class ClockNote:
     """A `clock` record's body, as far as it is about time. Records of version 0.1.0 have no `wall_ns`.
 
     `bound_ns` is None where nothing bounds the error; it grows by `growth_ppb` nanoseconds a second. `step_ns` is by
-    how much the clock was found to be set since the note before it.
+    how much the clock was found to be set since the note before it; `least_ns` and `most_ns` are how far it was away
+    meanwhile, where it came back.
     """
 
     boot: str
@@ -30,6 +31,8 @@ class ClockNote:
     wall_ns: int | None
     step_ns: int | None
     anchor: int | None
+    least_ns: int = 0
+    most_ns: int = 0
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> ClockNote:
@@ -42,6 +45,9 @@ class ClockNote:
         bound_ns = _integer(content, "bound_ns")
         if bound_ns is not None and bound_ns < 0:
             raise _wrong("bound_ns")
+        strayed = content.get("strayed", {})
+        if not isinstance(strayed, dict):
+            raise _wrong("strayed")
         return cls(
             boot=content["boot"],
             reason=str(content.get("reason")),
@@ -51,6 +57,8 @@ class ClockNote:
             wall_ns=_integer(content, "wall_ns"),
             step_ns=_integer(content, "step_ns"),
             anchor=anchor,
+            least_ns=_integer(strayed, "least_ns") or 0,
+            most_ns=_integer(strayed, "most_ns") or 0,
         )
 
     @property
@@ -69,15 +77,29 @@ def claimed(at_ns: int, note: ClockNote | None, following: ClockNote | None) -> 
     """What the moment `at_ns` that names `note` claims, where `following` is the next note of that boot.
 
     Where the clock turns out to have been set in between, nobody knows whether that was before or after: the claim
-    holds both.
+    holds both. The bound grows with what the clock would have said had nobody set it.
     """
     if note is None:
         return Interval()
-    claim = Interval.around(at_ns, note.bound_at(at_ns))
-    if claim.earliest_ns is None or claim.latest_ns is None or following is None or not following.strays:
-        return claim
-    set_by_ns = following.step_ns or 0  # a moment read after it is too late by that much
-    return Interval(claim.earliest_ns + min(-set_by_ns, 0), claim.latest_ns + max(-set_by_ns, 0))
+    least_ns, most_ns = _set_by(note, following)
+    first_ns, last_ns = at_ns - most_ns, at_ns - least_ns  # a moment read after a set is too late by that much
+    before_ns, after_ns = note.bound_at(first_ns), note.bound_at(last_ns)
+    if before_ns is None or after_ns is None:
+        return Interval()
+    return Interval(first_ns - before_ns, last_ns + after_ns)
+
+
+def _set_by(note: ClockNote, following: ClockNote | None) -> tuple[int, int]:
+    """By how much the clock may have been set since `note` for a moment before `following`: at least, at most.
+
+    Wall and monotonic time tell it whatever the reason of `following` is: after a kill nobody saw the last second.
+    """
+    if following is None:
+        return 0, 0
+    found = [0, following.step_ns or 0, following.least_ns, following.most_ns]
+    if following.wall_ns is not None and note.wall_ns is not None:
+        found.append((following.wall_ns - following.monotonic_ns) - (note.wall_ns - note.monotonic_ns))
+    return min(found), max(found)
 
 
 def unexplained_ns(before: ClockNote, after: ClockNote) -> int | None:

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from affidavit.limits import TOKEN_SECOND_NS
+from affidavit.record.moment import NS
 from affidavit.timeproof.interval import Interval
 
 
@@ -25,6 +27,12 @@ class Stamp:
     size: int
     made: Interval
     index: int | None = None
+
+
+def cosigned_at(time_s: int) -> Interval:
+    """When a witness cosigned that says so in whole seconds: how good its clock is it does not say, which counts as a
+    second, as a token's accuracy that is not stated."""
+    return Interval(time_s * NS - TOKEN_SECOND_NS, time_s * NS + 2 * TOKEN_SECOND_NS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from affidavit.timeproof.interval import Interval
 
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 _GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo {status granted}: what a bare token needs to be a response again
+_ELSEWHERE = "Ask the authority's operator, or another authority: what it gives proves nothing."
 _GIVEN = frozenset({"granted", "granted_with_mods"})
 _DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 #: What OpenSSL says where a chain leads to no trusted certificate, as opposed to one that does not hold.
@@ -99,9 +100,11 @@ class Authority:
         response, token = _read(der)
         said = response.tst_info.message_imprint
         if said.hash_algorithm.dotted_string != _SHA256 or not hmac.compare_digest(said.message, imprint):
-            raise VerificationError("timestamp.imprint", "The token is for other data.")
+            raise VerificationError("timestamp.imprint", "The token is for other data.", _ELSEWHERE)
         if nonce is not None and token.nonce != nonce:
-            raise VerificationError("timestamp.nonce", "The token does not carry the number that was asked with.")
+            raise VerificationError(
+                "timestamp.nonce", "The token does not carry the number that was asked with.", _ELSEWHERE
+            )
         signer = _signer(der)
         try:
             self._verifier.verify(response, imprint)
@@ -109,9 +112,15 @@ class Authority:
             why = _reason(error)
             if _UNKNOWN.search(why):
                 raise VerificationError(
-                    "timestamp.unknown", f"No given certificate stands behind the token: {why}."
+                    "timestamp.unknown",
+                    f"No given certificate stands behind the token: {why}.",
+                    "Get the root certificate of the authority that answers there, from the authority itself.",
                 ) from None
-            raise VerificationError("timestamp.authority", f"The token is not believed: {why}.") from None
+            raise VerificationError(
+                "timestamp.authority",
+                f"The token is not believed: {why}.",
+                "Compare its certificates with those configured; an expired one is for its operator to renew.",
+            ) from None
         return replace(token, signer=signer)
 
 
@@ -136,7 +145,7 @@ def token_of_response(data: bytes) -> bytes:
         raise _malformed(_reason(error)) from None
     if status not in _GIVEN:
         words = f"{str(status).replace('_', ' ')}{f': {said[:200]}' if said else ''}"
-        raise VerificationError("timestamp.refused", f"The authority answered {words}.")
+        raise VerificationError("timestamp.refused", f"The authority answered {words}.", _ELSEWHERE)
     return token
 
 
@@ -236,4 +245,4 @@ def _reason(error: Exception) -> str:
 
 
 def _malformed(why: str) -> VerificationError:
-    return VerificationError("timestamp.malformed", f"This is no time-stamp token: {why}.")
+    return VerificationError("timestamp.malformed", f"This is no time-stamp token: {why}.", _ELSEWHERE)

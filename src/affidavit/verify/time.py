@@ -16,11 +16,11 @@ from typing import Any
 
 from affidavit.archive.source import Source
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable, VerificationError
-from affidavit.limits import TILE_BYTES_MAX, TILE_WIDTH, TOKEN_SECOND_NS
+from affidavit.limits import TILE_BYTES_MAX, TILE_WIDTH
 from affidavit.record.moment import NS, format_moment, parse_moment
 from affidavit.timeproof.claim import ClockNote, claimed, unexplained_ns
 from affidavit.timeproof.interval import Interval
-from affidavit.timeproof.stamps import Stamp, Stamps
+from affidavit.timeproof.stamps import Stamp, Stamps, cosigned_at
 from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.proofs import TileHashes, prove_consistency, verify_consistency
@@ -291,16 +291,14 @@ class Times:
         return found
 
     def _witnessed(self, signed: Sequence[Signed]) -> list[Stamp]:
-        """The stamps of witnesses, whose second says nothing of how good their clock is: it counts as a token's."""
+        """The stamps of witnesses."""
         found = []
         for opened in signed:
             for line in opened.lines:
                 # The log's own line is no witness, and a second of 0 claims no time.
                 if line.time_s and line.name != opened.checkpoint.origin and opened.checkpoint.size:
                     self._notes.looked(Duty.TIME)
-                    at_ns = line.time_s * NS
-                    made = Interval(at_ns - TOKEN_SECOND_NS, at_ns + 2 * TOKEN_SECOND_NS)
-                    found.append(Stamp(line.name, opened.checkpoint.size, made))
+                    found.append(Stamp(line.name, opened.checkpoint.size, cosigned_at(line.time_s)))
         return found
 
     def _judge_claims(self, stamps: Stamps) -> None:

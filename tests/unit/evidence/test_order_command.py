@@ -6,21 +6,31 @@ import base64
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from office import PEOPLE, Office, office
+from office import ORIGIN, PEOPLE, Office, office
 from tsa import NOW, YEAR, Made
 
 from affidavit.cli.main import run
-from affidavit.config import AuthorityConfig, Config, load_config, render_config
+from affidavit.config import AuthorityConfig, Config, WitnessConfig, load_config, render_config
+from affidavit.evidence import clocks
+from affidavit.evidence.timing import Timing
+from affidavit.history.shared import SharedRecords
+from affidavit.ledger.timestamping import AuthorityStatus
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Draft
 from affidavit.record.ids import uuid7
 from affidavit.record.moment import format_moment
+from affidavit.timeproof.token import Authority
+from affidavit.tlog.keys import COSIGNATURE_ED25519, SignerKey
+from affidavit.tlog.notes import join_note, parse_note
+
+HOUR_NS = 3_600 * 10**9
 
 
 @pytest.fixture(scope="module")
@@ -105,32 +115,102 @@ def test_a_record_is_shown_with_the_interval_that_tokens_prove(
         first = anchor(desk, made)
         change = desk.apply(PEOPLE)["index"]
         second = anchor(desk, made)
-        view = desk.admin.get(f"/v1/records/{change}")["recorded"]
-        assert (first, second) == (view["not_before_by"]["record"], view["not_after_by"]["record"])
-        assert view["words"].startswith(f"recorded between {view['earliest']} and {view['latest']}, proved by Example")
-        assert desk.admin.get("/v1/records/0")["recorded"]["words"].startswith("recorded not after ")
+        when = desk.admin.get(f"/v1/records/{change}")["when"]
+        recorded = when["recorded"]
+        assert (first, second) == (recorded["not_before_by"]["record"], recorded["not_after_by"]["record"])
+        assert recorded["earliest"] < recorded["latest"] == when["proven"]["latest"]
+        assert when == desk.admin.get(f"/v1/records/{change}/explain")["when"]
+        assert when == desk.admin.get("/v1/order", a=change, b=0)["a"]["when"]
+        assert desk.admin.get("/v1/records/0")["when"]["recorded"]["earliest"] is None
         root = str(desk.root)
-    assert 0 == run(["show", str(change), "--data", root])
-    assert view["words"] == capsys.readouterr().out.splitlines()[1]
+    for command in ("show", "explain"):
+        assert 0 == run([command, str(change), "--data", root])
+        assert [f"  {said}" for said in when["sentences"]] == capsys.readouterr().out.splitlines()[
+            1 : 1 + len(when["sentences"])
+        ]
+        assert 0 == run([command, str(change), "--data", root, "--json"])
+        assert when == json.loads(capsys.readouterr().out)["when"]
 
 
-def time_authority(desk: Office) -> tuple[bool, str]:
-    check = next(one for one in desk.admin.get("/v1/ready")["checks"] if one["check"] == "time authority")
+def found(desk: Office, name: str) -> tuple[bool, str]:
+    check = next(one for one in desk.admin.get("/v1/ready")["checks"] if one["check"] == name)
+    assert check["holds"] or check["fix"]
     return check["holds"], check["detail"]
 
 
 def test_ready_knows_each_authority(tmp_path: Path, made: Made) -> None:
     with office(tmp_path / "none") as desk:
-        holds, detail = time_authority(desk)
-        assert (False, True) == (holds, "No time-stamp authority is configured" in detail)
+        assert (False, "Nothing outside proves when records were made.") == found(desk, "proved time")
+        assert [] == [one for one in desk.admin.get("/v1/ready")["checks"] if one["check"].startswith("time auth")]
     (tmp_path / "one").mkdir()
     with office(tmp_path / "one", with_authority(tmp_path, made)) as desk:
-        assert (False, "Example gave no token yet.") == time_authority(desk)
+        assert (False, "Example gave no token yet.") == found(desk, "time authority Example")
+        assert not found(desk, "proved time")[0]
         index = anchor(desk, made)
-        holds, detail = time_authority(desk)
+        holds, detail = found(desk, "time authority Example")
         assert (True, True) == (holds, f"ago (record {index})" in detail)
+        holds, detail = found(desk, "proved time")
+        assert (True, True) == (holds, f"Example, by a token less than a second old (record {index})" in detail)
+        assert "one is due every 1 hour" in detail
         anchor(desk, Made("Somebody else"))
-        assert "do not verify" in time_authority(desk)[1]
+        assert "do not verify" in found(desk, "time authority Example")[1]
+        assert found(desk, "proved time")[0]  # the token before still stands
+
+
+def test_a_token_that_is_older_than_its_schedule_no_longer_stands(tmp_path: Path, made: Made) -> None:
+    with office(tmp_path, with_authority(tmp_path, made)) as desk:
+        assert anchor(desk, made)
+        records = SharedRecords(desk.ledger.reader())
+        timing = Timing(records, ORIGIN, Authority.of_pem(made.pem, "it"), lambda: desk.ledger.anchor)
+        statuses, now_ns = (AuthorityStatus("Example", "https://tsa.example/", 3_600),), desk.live_now()
+        one, three = (clocks.proof(timing, statuses, records.size, now_ns + hours * HOUR_NS) for hours in (1, 3))
+        assert (True, False) == (one[1], three[1])
+        assert "has grown old: Example, by a token 2 hours 59 minutes old" in three[2]
+        (check,) = clocks.authorities(timing, statuses, now_ns + 3 * HOUR_NS)
+        assert (False, True) == (check[1], "3 hours ago" in check[2] and "one is due every 1 hour" in check[2])
+
+
+WITNESS = SignerKey("witness.example/w", bytes([7]) * 32, COSIGNATURE_ED25519)
+
+
+def with_witness(root: Path) -> None:
+    config = load_config(root)
+    witness = WitnessConfig("w", WITNESS.verifier, "http://127.0.0.1:9")  # nobody is there
+    (root / "affidavit.toml").write_text(
+        render_config(Config(config.origin, config.server, witnesses=(witness,)), root)
+    )
+
+
+def cosign(desk: Office, key: SignerKey, ago_s: int) -> None:
+    """Keep what is published as cosigned by `key` some seconds ago."""
+    desk.ledger.publish_now()
+    text, lines = parse_note((desk.root / "log" / "checkpoint").read_bytes())
+    note = join_note(text, [*lines, key.line(text, int(time.time()) - ago_s)])
+    (desk.root / "checkpoints").mkdir(exist_ok=True)
+    (desk.root / "checkpoints" / "cosigned").write_bytes(note)
+
+
+def test_a_witness_alone_is_enough_for_not_after(tmp_path: Path) -> None:
+    with office(tmp_path, with_witness) as desk:
+        assert not found(desk, "proved time")[0]
+        cosign(
+            desk, SignerKey("witness.example/w", bytes([8]) * 32, COSIGNATURE_ED25519), 0
+        )  # not the one that is trusted
+        assert not found(desk, "proved time")[0]
+        cosign(desk, WITNESS, 500)
+        holds, detail = found(desk, "proved time")
+        assert holds, detail
+        assert "the witness witness.example/w, which cosigned all records 8 minutes" in detail
+        when = desk.admin.get("/v1/records/0")["when"]
+        assert ("witness.example/w", None) == (
+            when["recorded"]["not_after_by"]["by"], when["recorded"]["not_before_by"],
+        )  # fmt: skip
+        assert any("the cosignature of witness.example/w covers the first" in said for said in when["sentences"])
+        desk.apply(PEOPLE)
+        holds, detail = found(desk, "proved time")
+        assert (False, True) == (holds, "has grown old" in detail)  # these records nobody cosigned
+        cosign(desk, WITNESS, 5)
+        assert found(desk, "proved time")[0]
 
 
 def test_ready_knows_the_clock_and_how_old_that_is(tmp_path: Path) -> None:

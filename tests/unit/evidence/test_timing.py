@@ -89,7 +89,7 @@ def test_claims_widen_where_the_clock_was_set(tmp_path: Path, made: Made) -> Non
     looked, records = timing(stage), stage.ledger.reader()
     widths = [
         (claim.latest_ns or 0) - (claim.earliest_ns or 0)
-        for claim in (looked.claimed(records.record(index).header) for index in (before, unsure, unsure + 2))
+        for claim in (looked.claimed(records.record(index)) for index in (before, unsure, unsure + 2))
     ]
     assert [100, 100, 0] == [width // SECOND for width in widths]
 
