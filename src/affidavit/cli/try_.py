@@ -21,6 +21,7 @@ from affidavit.cli.client import connect, listens
 from affidavit.cli.database_url import DatabaseUrl, parse_database_url
 from affidavit.cli.options import Common
 from affidavit.cli.output import say
+from affidavit.cli.watching import folding
 from affidavit.config import CONFIG_NAME, Address, Config, GatewayConfig, load_config, render_config
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.state.policy import observe_all
@@ -68,7 +69,7 @@ def try_(
     say("Ctrl-C ends it. The log stays; the database was not changed.", "dim")
     from affidavit.compose.run import run  # noqa: PLC0415  heavy rooms only when needed
 
-    return run(data, say)
+    return run(data, say, folding)
 
 
 def _known(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
