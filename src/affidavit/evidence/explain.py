@@ -20,8 +20,8 @@ from affidavit.state.change import decode_ops
 from affidavit.state.changing import decide_change
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Authorization, Decider, Request
-from affidavit.state.fold import State
 from affidavit.state.policy import observe_all
+from affidavit.state.view import ChangingView, StateView
 
 LOG_SYSTEM = "log"
 ONLY_OBSERVED = "allowed only because nothing is restricted yet"
@@ -100,7 +100,7 @@ class Explainer:
             )
         return record
 
-    def _context(self, record: Record, state: State, system: str) -> dict[str, Any]:
+    def _context(self, record: Record, state: StateView, system: str) -> dict[str, Any]:
         """The context as recorded; where none is (changes, logins) as it follows from the state."""
         if record.header.context is not None:
             recorded = self.records.record(record.header.context).content
@@ -108,7 +108,7 @@ class Explainer:
                 return recorded
         return build_context(state, record.header.actor or "", system)
 
-    def _grants(self, context: Mapping[str, Any], state: State, record: Record) -> list[dict[str, Any]]:
+    def _grants(self, context: Mapping[str, Any], state: StateView, record: Record) -> list[dict[str, Any]]:
         """The grants that the context holds, with what they say and whether they counted at that moment."""
         at = record.header.time.at
         found = []
@@ -182,7 +182,7 @@ class Explainer:
                 return {"index": at, "outcome": header.outcome, "result": self.records.record(at).content.get("result")}
         return None
 
-    def _again(self, record: Record, state: State, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _again(self, record: Record, state: ChangingView, context: Mapping[str, Any]) -> dict[str, Any]:
         """The decision made again, and whether it is the recorded one."""
         recorded = record.content["authorization"]
         at_ns, actor = parse_moment(record.header.time.at), record.header.actor or ""
@@ -206,7 +206,7 @@ class Explainer:
             "why": "" if decided["engine"] == recorded["engine"] else f"recorded with {recorded['engine']}",
         }
 
-    def _change_again(self, record: Record, state: State) -> Authorization:
+    def _change_again(self, record: Record, state: ChangingView) -> Authorization:
         actor, at_ns, content = record.header.actor or "", parse_moment(record.header.time.at), record.content
         if record.header.kind == "approval" and record.header.ref is not None:
             objects = self.records.record(record.header.ref).content.get("objects")
@@ -262,7 +262,7 @@ def _unique(determining: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted({(item["policy"], item["digest"]) for item in determining})
 
 
-def _rule(item: tuple[str, str], state: State, names: Names) -> dict[str, Any]:
+def _rule(item: tuple[str, str], state: StateView, names: Names) -> dict[str, Any]:
     """A determining rule with its text as of the decision, and whether that is the text whose digest was recorded."""
     name, digest = item
     version = state.get(name) if digest else None

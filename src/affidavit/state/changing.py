@@ -21,6 +21,7 @@ from affidavit.state.fold import State
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import LOG_SYSTEM, administrators
 from affidavit.state.settings import CAPTURE_PREFIX, SETTINGS, lower, resolve
+from affidavit.state.view import ChangingView, StateView
 
 RULE_LOWERS_CAPTURE: Final = "state.lowers_capture"
 RULE_LOCKOUT: Final = "state.lockout"
@@ -50,7 +51,7 @@ def strongest(ops: Sequence[Op]) -> str:
     return next(action for action in _STRENGTH if action in asked)
 
 
-def facts_for(state: State, ops: Sequence[Op], actor: str, approvals: int) -> dict[str, Fact]:
+def facts_for(state: ChangingView, ops: Sequence[Op], actor: str, approvals: int) -> dict[str, Fact]:
     """The facts that policies are asked with. Raises what `State.apply` raises where the change cannot apply."""
     puts = sum(isinstance(op, Put) for op in ops)
     return {
@@ -63,7 +64,7 @@ def facts_for(state: State, ops: Sequence[Op], actor: str, approvals: int) -> di
 
 
 def decide_change(
-    state: State,
+    state: ChangingView,
     ops: Sequence[Op],
     actor: str,
     approvers: Collection[str],
@@ -210,12 +211,12 @@ def genesis_ops(
     return tuple(Put(text, None, value, salt()) for text, value in values.items())
 
 
-def _is_active(state: State, identity: str) -> bool:
+def _is_active(state: StateView, identity: str) -> bool:
     held = state.get(f"identity/{identity}")
     return held is not None and held.value["status"] == "active"
 
 
-def _decide(state: State, actor: str, ops: Sequence[Op], facts: dict[str, Fact], at_ns: int) -> Authorization:
+def _decide(state: StateView, actor: str, ops: Sequence[Op], facts: dict[str, Fact], at_ns: int) -> Authorization:
     return Decider(build_context(state, actor, LOG_SYSTEM), state).decide(requests_for(ops), facts, at_ns)
 
 
@@ -225,7 +226,7 @@ def _own(ops: Sequence[Op], actor: str) -> bool:
     return any(op.name == f"settings/user/{actor}" or parse_name(op.name).owner in owners for op in ops)
 
 
-def _lowers_capture(state: State, ops: Sequence[Op], actor: str) -> bool:
+def _lowers_capture(state: ChangingView, ops: Sequence[Op], actor: str) -> bool:
     """Whether the actor's own `capture.…` resolves lower on some system than before."""
     after = state.preview(ops)
     if not any(parse_name(op.name).kind in _CAPTURE_KINDS for op in ops):
@@ -240,7 +241,9 @@ def _lowers_capture(state: State, ops: Sequence[Op], actor: str) -> bool:
     return False
 
 
-def _locks_out(state: State, ops: Sequence[Op], candidates: Sequence[str], facts: dict[str, Fact], at_ns: int) -> bool:
+def _locks_out(
+    state: ChangingView, ops: Sequence[Op], candidates: Sequence[str], facts: dict[str, Fact], at_ns: int
+) -> bool:
     """Whether after the change none of the candidates may make a change to the same objects."""
     if not any(parse_name(op.name).kind in _LOCKING_KINDS for op in ops):
         return False

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from affidavit import canonical
-from affidavit.state.fold import State, Version
+from affidavit.state.fold import Version
 from affidavit.state.settings import resolve
+from affidavit.state.view import StateView
 
 RULES: Final = 1
 
 
-def build_context(state: State, actor: str, system: str) -> dict[str, Any]:
+def build_context(state: StateView, actor: str, system: str) -> dict[str, Any]:
     """The context of `actor` (an identity id) on `system` (a system id, or `log`), lists sorted."""
     groups = state.groups_of(actor)
     held = frozenset(group for group, _ in groups)
@@ -51,11 +52,11 @@ def grant_system(resource: Mapping[str, str]) -> str:
     return resource["id"].partition("/")[0]
 
 
-def _versions(state: State, prefix: str) -> list[Version]:
+def _versions(state: StateView, prefix: str) -> list[Version]:
     return [version for name in state.names(prefix) if (version := state.get(name)) is not None]
 
 
-def _grants(state: State, actor: str, groups: frozenset[str], system: str) -> list[dict[str, Any]]:
+def _grants(state: StateView, actor: str, groups: frozenset[str], system: str) -> list[dict[str, Any]]:
     principals = [actor, *(f"group:{group}" for group in groups)]
     grants = []
     for principal in principals:

@@ -28,10 +28,11 @@ from affidavit.limits import (
 from affidavit.record.moment import parse_moment
 from affidavit.state.context import RULES
 from affidavit.state.facts import Fact, cedar_context
-from affidavit.state.fold import State, Version
+from affidavit.state.fold import Version
 from affidavit.state.objects import GROUP_PREFIX, KINDS
 from affidavit.state.policy import LOG_SYSTEM, policy_set_json
 from affidavit.state.schema import ACTIONS
+from affidavit.state.view import StateView
 
 #: Names the library that decided. A verifier with another one says so.
 ENGINE: Final = f"cedarpy {importlib.metadata.version('cedarpy')}"
@@ -122,7 +123,7 @@ class Decider:
     Raises `Conflict` when the context does not belong to the state.
     """
 
-    def __init__(self, context: Mapping[str, Any], state: State) -> None:
+    def __init__(self, context: Mapping[str, Any], state: StateView) -> None:
         self.actor: str = context["actor"]
         self.system: str = context["system"]
         self._policies: dict[str, str] = {}
@@ -263,7 +264,7 @@ def _not_of_state(name: str) -> Conflict:
     return Conflict("state.context", f"The context names another `{name}` than the state holds.", "Build it again.")
 
 
-def _held(state: State, item: Mapping[str, Any]) -> Version:
+def _held(state: StateView, item: Mapping[str, Any]) -> Version:
     version = state.get(item["name"])
     if version is None or version.version != item["version"] or version.digest != item["digest"]:
         raise _not_of_state(item["name"])
@@ -300,7 +301,7 @@ def _entity(kind: str, which: str, parents: list[tuple[str, str]]) -> dict[str, 
     }
 
 
-def _entities(state: State, context: Mapping[str, Any], identity: Version | None) -> cedarpy.Entities:
+def _entities(state: StateView, context: Mapping[str, Any], identity: Version | None) -> cedarpy.Entities:
     """The entities that all requests of a context share."""
     groups = [item["group"] for item in context["groups"]]
     held = set(groups)

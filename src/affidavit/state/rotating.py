@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Authorization, Decider, Request
-from affidavit.state.fold import State
 from affidavit.state.policy import LOG_SYSTEM
+from affidavit.state.view import StateView
 
 
-def decide_rotation(state: State, actor: str, at_ns: int) -> Authorization:
+def decide_rotation(state: StateView, actor: str, at_ns: int) -> Authorization:
     """The decision on `admin` of the log by `actor` at `at_ns` (nanoseconds since 1970)."""
     decider = Decider(build_context(state, actor, LOG_SYSTEM), state)
     return decider.decide((Request("admin", "Log", LOG_SYSTEM),), {}, at_ns)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from affidavit.limits import HEARTBEAT_TOLERANCE_S_MIN
-from affidavit.state.fold import State
+from affidavit.state.view import StateView
 
 _PREFIX = "source/"
 
@@ -46,7 +46,7 @@ def expected(name: str, value: Mapping[str, Any], declared: int) -> Expected | N
     return Expected(name.removeprefix(_PREFIX), str(value.get("kind")), value.get("system"), beat, declared)
 
 
-def expected_sources(state: State) -> dict[str, Expected]:
+def expected_sources(state: StateView) -> dict[str, Expected]:
     """All declared heartbeats by the source's name."""
     found: dict[str, Expected] = {}
     for name in state.names(_PREFIX):
