@@ -46,7 +46,7 @@ class SimArchive:
         self.bodies = SimSource(disk, root / "bodies")
         self.journal = SimSource(disk, root / "journal")
         self.secrets = None
-        self.checkpoints = None
+        self.checkpoints = SimSource(disk, root / "checkpoints")
 
 
 def failed(verdict: Verdict) -> list[str]:

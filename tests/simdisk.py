@@ -121,12 +121,17 @@ class SimDisk:
         """From now on every step raises `Crash`, without effect."""
         self._dead = True
 
-    def flip(self, path: Path, offset: int, bit: int = 0) -> None:
-        """One bit of a stored file turns over."""
+    def flip(self, path: Path, offset: int, bit: int = 0) -> Callable[[], None]:
+        """One bit of a stored file turns over. What it gives turns it back, whatever became of the file's name."""
         inode = self._names[path]
-        for side in {id(inode.seen): inode.seen, id(inode.durable): inode.durable}.values():
-            if offset < len(side):
-                side[offset] ^= 1 << bit
+
+        def turn() -> None:
+            for side in (inode.seen, inode.durable):
+                if offset < len(side):
+                    side[offset] ^= 1 << bit
+
+        turn()
+        return turn
 
     def replace(self, path: Path, data: bytes | None) -> None:
         """Somebody else writes, or removes, a file."""
@@ -139,6 +144,11 @@ class SimDisk:
             self._names[path] = self._durable_names[path] = inode
             self._folders.update(path.parents)
             self._durable_folders.update(path.parents)
+
+    def remove_folders(self, root: Path) -> None:
+        """Somebody else removes a folder whose files are gone, and those in it."""
+        for folders in (self._folders, self._durable_folders):
+            folders -= {path for path in folders if path.is_relative_to(root)}
 
     def state(self) -> object:
         """All that it holds, for `restore`."""

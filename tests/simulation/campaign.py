@@ -39,6 +39,11 @@ WANTED = (
     "reads",
     "folds with a snapshot and without",
     "starts on a pruned journal",
+    "makings interrupted",
+    "rotations",
+    "keys that ended",
+    "copies",
+    "audits of the copy",
 )
 
 

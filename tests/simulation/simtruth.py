@@ -58,7 +58,7 @@ class Truth:
     """The records of one log. `acknowledged` and `published` say how many of them are promised."""
 
     def __init__(self, disk: SimDisk, layout: Layout, origin: str) -> None:
-        self._disk = disk
+        self.disk = disk
         self._layout = layout
         self._origin = origin
         self.records: list[Stored] = []
@@ -67,6 +67,8 @@ class Truth:
         self.acknowledged_size = 0
         self.published = Checkpoint(origin, 0, sha256(b"").digest())
         self.checkpoints = 0
+        #: A file in which a bit has turned over since it was written.
+        self.turned: Path | None = None
         self._segment = 0
         self._offset = HEADER_BYTES
 
@@ -102,7 +104,7 @@ class Truth:
         before, rows = self.records, self._rows
         promised = max(self.acknowledged_size, self.published.size)
         folder = self._layout.journal
-        names = [path.name for path in self._disk.paths(folder)] if seen else self._disk.durable_names(folder)
+        names = [path.name for path in self.disk.paths(folder)] if seen else self.disk.durable_names(folder)
         demand(names, "the journal is gone")
         for name in names if seen else names[:1]:
             self._segment, self._offset = int(name.split(".")[0]), HEADER_BYTES
@@ -116,6 +118,18 @@ class Truth:
         for index in range(kept, promised):
             if index < self.published.size or index in self.acknowledged:
                 demand(self.records[index] == before[index], f"record {index} is not what it was")
+
+    def begin_at(self, other: Truth, first: int) -> None:
+        """Take the records before `first` from `other`, and read on from the segment that begins there."""
+        self.records = other.records[:first]
+        self._rows = [row[: first // TILE_WIDTH**level] for level, row in enumerate(other._rows)]
+        self._segment, self._offset = first, HEADER_BYTES
+
+    def written(self, path: Path) -> int:
+        """How many bytes of a file were written for good: of the segment that is written to, those of whole frames."""
+        if path == self._layout.journal / _name(self._segment):
+            return self._offset
+        return len(self.disk.copy(path).rstrip(b"\0")) or 1
 
     def show(self, checkpoint: Checkpoint, lied_to: bool) -> None:
         """A reader may fetch this checkpoint from now on: all that it speaks of is there, durably."""
@@ -180,9 +194,9 @@ class Truth:
                 self._demand_file(self._layout.log / tile_path(level, number, len(part)), b"".join(part))
 
     def _demand_file(self, path: Path, wanted: bytes) -> None:
-        held = self._disk.durable(path)
+        held = self.disk.durable(path)
         demand(held is not None, f"{path} is spoken of by a checkpoint, and not durable")
-        demand(held == wanted, f"{path} is not what the journal gives")
+        demand(held == wanted or path == self.turned, f"{path} is not what the journal gives")
 
     def _is(self, index: int, name: str) -> bool:
         return f'"id":"{name}"'.encode() in self.records[index][0]
@@ -192,8 +206,8 @@ class Truth:
 
     def _read(self, path: Path, seen: bool) -> bytes | bytearray | None:
         if seen:
-            return self._disk.copy(path) if self._disk.exists(path) else None
-        return self._disk.durable(path)
+            return self.disk.copy(path) if self.disk.exists(path) else None
+        return self.disk.durable(path)
 
 
 def _name(first: int) -> str:

@@ -17,7 +17,7 @@ from simworld import ENDS, World
 
 from affidavit.errors import Unavailable
 
-STEPS = int(os.environ.get("AFFIDAVIT_STEPS", "60000"))
+STEPS = int(os.environ.get("AFFIDAVIT_STEPS", "36000"))
 SEED = int(os.environ.get("AFFIDAVIT_SEED", "2026"))
 
 

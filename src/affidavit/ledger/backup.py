@@ -28,6 +28,7 @@ from pathlib import Path
 
 from affidavit.durable import PRIVATE, PRIVATE_FOLDER, PUBLIC, Disk, clear_temporary, write_whole
 from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.ledger.guard import PublishedTree
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.strays import find_strays
@@ -36,7 +37,6 @@ from affidavit.limits import (
     NOTE_BYTES_MAX,
     ROTATION_SIZES_BYTES_MAX,
     SECRET_BYTES_MAX,
-    TILE_BYTES_MAX,
     TILE_WIDTH,
 )
 from affidavit.record.frame import Stored, encode_bundle, encode_frame, segment_header, segment_name
@@ -44,7 +44,7 @@ from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
 from affidavit.tlog.notes import parse_note
 from affidavit.tlog.rotation import SIZES_PATH, KeyChain, decode_sizes, encode_sizes, rotation_path
-from affidavit.tlog.tiles import HASH_BYTES, encode_entries, tile_path, tile_width
+from affidavit.tlog.tiles import encode_entries, tile_width
 
 Progress = Callable[[str, int, int], None]
 _BUNDLES_AT_ONCE = 32  # what is in memory, and synced together
@@ -140,16 +140,8 @@ class Backup:
         return before
 
     def _tree(self, layout: Layout, now: int, size: int) -> Tree:
-        """The tree of the first `size` records, from the tiles of `layout`, a log of `now`."""
-
-        def read_tile(level: int, index: int, width: int) -> bytes:
-            path = layout.log / tile_path(level, index, tile_width(now, level, index))
-            data = self._disk.read(path, TILE_BYTES_MAX)
-            if data is None:
-                raise Corruption("log.tile", f"{path} is gone.", "See `affidavit fsck`.")
-            return data[: width * HASH_BYTES]
-
-        return Tree.resume(size, read_tile)
+        """The tree of the first `size` records, from the tiles of `layout`, a log of `now` or more."""
+        return Tree.resume(size, PublishedTree(self._disk, layout.log, now).read_tile)
 
     def _write_marker(self, signed: Checkpoint, held: int) -> None:
         said = {"what": "backup", "cause": "restore", "at": self._now, "size": signed.size}

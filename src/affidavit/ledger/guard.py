@@ -25,7 +25,7 @@ class PublishedTree:
         self._disk = disk
         self._log = log
         self._size = size
-        self._hashes = TileHashes(self._read, size)
+        self._hashes = TileHashes(self.read_tile, size)
 
     def root(self, size: int) -> bytes:
         """The root over the first `size` entries."""
@@ -35,7 +35,8 @@ class PublishedTree:
         """The consistency proof from `old` to this size."""
         return tuple(prove_consistency(old, self._size, self._hashes))
 
-    def _read(self, level: int, index: int, width: int) -> bytes:
+    def read_tile(self, level: int, index: int, width: int) -> bytes:
+        """The first `width` hashes of a tile. Raises `Unavailable` where no file has them."""
         # A wider tile begins with the hashes of a narrower one, which the publisher may have removed meanwhile.
         for path in self._candidates(level, index, width):
             data = self._disk.read(path, TILE_BYTES_MAX)

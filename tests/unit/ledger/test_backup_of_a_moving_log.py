@@ -65,3 +65,28 @@ def test_what_the_log_keeps_and_signs_while_it_is_copied_is_left_for_the_next_co
         assert [] == failed(verdict)
     assert disk.names(Layout(case.root).kept) == disk.names(Layout(TARGET).kept)
     assert disk.names(case.root / "log/key") == disk.names(TARGET / "log/key")
+
+
+def test_a_partial_tile_that_is_over_while_the_log_is_copied_is_read_from_the_full_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The publisher removes it as soon as the full one is there, which may be after the checkpoint was read."""
+    disk = SimDisk()
+    case = Case(disk, Path("/data"))
+    case.create()
+    ledger = case.recover()
+    ledger.publish_now()
+    case.backup(TARGET)
+    ledger.append(Batch(case.stream(), BOOT, 0, (case.context(),)))
+    size = ledger.publish_now().size
+    sync_folder = disk.sync_folder
+
+    def grow_once(path: Path) -> None:
+        sync_folder(path)
+        if path == Layout(case.root).log:
+            monkeypatch.undo()
+            ledger.append(Batch(case.stream(), BOOT, 0, tuple(case.context() for _ in range(300))))
+            ledger.publish_now()
+
+    monkeypatch.setattr(disk, "sync_folder", grow_once)
+    assert (size, 1) == ((copied := case.backup(TARGET)).size, copied.added)

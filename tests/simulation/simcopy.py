@@ -1,0 +1,56 @@
+"""The copy of a simulated log: made while the log is written to, pruned and given new keys, and stopped anywhere.
+
+Whatever stopped it, the copy that lies there holds all of its checkpoint: the one before, or the new one. It is never ahead
+of the log. What else a run had written when it stopped lies there too, until the next run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from ledgercase import Case
+from simaudit import SimArchive, failed
+from simdisk import SimDisk
+from simkeys import NamedKeys
+from simtruth import Truth, demand
+
+from affidavit.ledger.layout import Layout
+from affidavit.verify.verify import verify
+
+TARGET = Path("/copy")
+COPY = Layout(TARGET)
+#: What `verify` may say of a copy that a stop interrupted, beside the checkpoint before: what was to follow lies there.
+_TO_COME = ("20. key.beyond log/key/", "4. files.stray log/key/", "4. files.beyond ", "12. journal.order ")
+
+
+class Copies:
+    """One copy of one log, brought up to it now and then."""
+
+    def __init__(self, disk: SimDisk, case: Case, truth: Truth, keys: NamedKeys, counts: Counter[str]) -> None:
+        self._disk = disk
+        self._case = case
+        self._truth = truth
+        self._keys = keys
+        self._counts = counts
+
+    def make(self) -> None:
+        """Bring the copy up to the log. Raises what `Backup.run` raises."""
+        shown = self._truth.published.size
+        copied = self._case.backup(TARGET)
+        demand(copied.size >= shown, f"a checkpoint of {shown} was there, and one of {copied.size} was copied")
+        self._counts["copies"] += 1
+        self.check(interrupted=False)
+        demand(copied.size <= copied.held, "a copy holds less than it says")
+
+    def check(self, *, interrupted: bool) -> None:
+        """The copy as it lies there, if there is one. `interrupted`: perhaps by a stop, in the middle of a run."""
+        if not self._disk.holds(COPY.checkpoint):
+            return
+        checkpoint = self._keys.open(self._disk.copy(COPY.checkpoint))
+        demand(checkpoint.size <= self._truth.published.size, "the copy is ahead of the log")
+        demand(checkpoint.root == self._truth.root(checkpoint.size), "the copy is of another history")
+        verdict = verify(SimArchive(self._disk, TARGET), self._keys.first, {}, only="structure")
+        accused = [line for line in failed(verdict) if not interrupted or not line.startswith(_TO_COME)]
+        demand(not accused, f"verify accuses the copy: {accused}")
+        self._counts["audits of the copy"] += 1
