@@ -90,7 +90,7 @@ class Backup:
         self._disk.sync_folder(self._source.log)
         signed = self._open(note, self._source.checkpoint)
         before = self._check_target(signed)
-        reader = self._open_reader()
+        reader = self._reader()
         for folder in (self._target.root, self._target.bodies, self._target.journal):
             self._disk.make_folder(folder, PRIVATE_FOLDER)
         clear_temporary(self._disk, self._temporary)
@@ -103,6 +103,14 @@ class Backup:
         self._copy_kept(signed.size)
         self._drop_old(signed)
         return Copied(signed.size, reader.size, signed.size - (0 if before is None else before.size))
+
+    def _reader(self) -> Reader:
+        try:
+            return self._open_reader()
+        except (
+            Corruption
+        ):  # its keys are read before its checkpoint: between the two the log may have been given new ones
+            return self._open_reader()
 
     def _open(self, note: bytes, where: Path) -> Checkpoint:
         keys = self._keys()

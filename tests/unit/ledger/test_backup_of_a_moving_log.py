@@ -90,3 +90,24 @@ def test_a_partial_tile_that_is_over_while_the_log_is_copied_is_read_from_the_fu
 
     monkeypatch.setattr(disk, "sync_folder", grow_once)
     assert (size, 1) == ((copied := case.backup(TARGET)).size, copied.added)
+
+
+def test_new_keys_while_the_log_is_opened_for_copying_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key chain is read before the checkpoint; between the two the key is rotated, and the new one signs."""
+    disk = SimDisk()
+    case = Case(disk, Path("/data"))
+    case.create()
+    ledger = case.recover()
+    ledger.publish_now()
+    read, layout, seen = disk.read, Layout(case.root), []
+
+    def rotate_before_the_second(path: Path, limit: int) -> bytes | None:
+        seen.append(path)
+        if path == layout.checkpoint and seen.count(path) == 2:
+            monkeypatch.undo()
+            ledger.rotate(FileSuccessor.make(disk, layout, ORIGIN, (ED25519,), case.random.randbytes), "now", {}, {})
+            ledger.publish_now()
+        return read(path, limit)
+
+    monkeypatch.setattr(disk, "read", rotate_before_the_second)
+    assert case.backup(TARGET).size < ledger.published.size
