@@ -107,9 +107,8 @@ class Backup:
     def _reader(self) -> Reader:
         try:
             return self._open_reader()
-        except (
-            Corruption
-        ):  # its keys are read before its checkpoint: between the two the log may have been given new ones
+        except Corruption:
+            # Its keys are read before its checkpoint: in between it may have been given new ones.
             return self._open_reader()
 
     def _open(self, note: bytes, where: Path) -> Checkpoint:
