@@ -15,6 +15,7 @@ from typing import Any
 
 from affidavit.durable import Disk
 from affidavit.errors import AffidavitError
+from affidavit.ledger.kept import kept_name
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.pieces import RULES, Grown, Hashed, Piece, Pieces, SlotJudge, Trees, choose
 from affidavit.ledger.refolding import Refolding
@@ -196,11 +197,16 @@ class _Examiner:
         """The published checkpoint; where it is gone or altered, the newest kept one stands in."""
         found = self._found
         for name, note in self._kept_notes():
-            checkpoint = self._open(note, f"checkpoints/{name}", "checkpoint.kept")
-            if checkpoint is not None:
-                self._kept.append((name, checkpoint))
-                if found.signed is None or checkpoint.size > found.signed.size:
-                    found.signed, found.note = checkpoint, note
+            where = f"checkpoints/{name}"
+            checkpoint = self._open(note, where, "checkpoint.kept")
+            if checkpoint is None:
+                continue
+            if name != kept_name(checkpoint.size):
+                message = f"It is a checkpoint of {checkpoint.size} records, which its name does not say."
+                self._fault("checkpoint.kept", where, message, Remedy.COPY)
+            self._kept.append((name, checkpoint))  # its key signed it, whatever it is called
+            if found.signed is None or checkpoint.size > found.signed.size:
+                found.signed, found.note = checkpoint, note
         found.kept = len(self._kept)
         try:
             published = self._disk.read(self._layout.checkpoint, NOTE_BYTES_MAX)

@@ -18,6 +18,11 @@ _HOUR_CHARS = len("2026-11-22T14")
 _DIGITS = 20
 
 
+def kept_name(size: int) -> str:
+    """The name of the kept checkpoint of `size` records."""
+    return f"{size:0{_DIGITS}d}"
+
+
 class KeptCheckpoints:
     """The folder of one log. One thread at a time."""
 
@@ -36,7 +41,7 @@ class KeptCheckpoints:
         if note is None:
             raise Corruption("log.checkpoint", f"{self._layout.checkpoint} is gone.", "Put it back from a copy.")
         clear_temporary(self._disk, self._layout.keeping)
-        path = self._layout.kept / f"{size:0{_DIGITS}d}"
+        path = self._layout.kept / kept_name(size)
         write_whole(self._disk, self._layout.keeping, [(path, note)], PUBLIC)
 
     def keep_hourly(self, size: int, now: str, at_of: Callable[[int], str]) -> None:
