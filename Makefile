@@ -49,9 +49,11 @@ mutations: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/ledger.py --memory
+	$(BIN)/python bench/longlog.py --fold
 	$(BIN)/python bench/places.py
 	$(BIN)/python bench/gateway.py
-	$(BIN)/python bench/verify.py --sizes 100000
+	$(BIN)/python bench/verify.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -35,12 +35,13 @@ from affidavit.clock import SystemClock, boot_id, kernel_clock_status
 from affidavit.durable import OsDisk
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
+from affidavit.ledger.bundles import edge_of
 from affidavit.ledger.journal import segments_of
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.publisher import Publisher
-from affidavit.ledger.recovery import Opening, edge_of, recover
+from affidavit.ledger.recovery import Opening, recover
 from affidavit.ledger.signer import FileSigner
 from affidavit.ledger.snapshot import snapshot_key, write_snapshot
 from affidavit.ledger.standing import Passed

@@ -384,6 +384,8 @@ class SimAppendFile:
 
 
 class SimLock:
+    descriptor = None
+
     def __init__(self, disk: SimDisk) -> None:
         self._disk = disk
 

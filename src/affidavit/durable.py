@@ -11,13 +11,14 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput, Unavailable
-from affidavit.limits import LOCK_BYTES_MAX
+from affidavit.limits import LOCK_BYTES_MAX, LOCK_WAIT_S
 
 PRIVATE, PUBLIC = 0o600, 0o644
 PRIVATE_FOLDER, PUBLIC_FOLDER = 0o700, 0o755
@@ -26,6 +27,7 @@ _LINK_HINT = "Put the folder itself there, or mount it there."
 _Result = TypeVar("_Result")
 #: Length in bytes and time of last change in ns, by which a file that was not written to since is told.
 Stamp = tuple[int, int]
+_LOCK_AGAIN_S = 0.02
 
 
 class AppendFile(Protocol):
@@ -44,8 +46,21 @@ class AppendFile(Protocol):
     def close(self) -> None: ...
 
 
+class ReadFile(Protocol):
+    """An open file that somebody else may be writing."""
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """`count` bytes, or fewer where the file ends. Raises `Unavailable`."""
+
+    def close(self) -> None: ...
+
+
 class Lock(Protocol):
     """A lock that is held until `release`, or until the process ends, however it ends."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """What a process of ours inherits so that the lock is held until it has ended too; None where none can."""
 
     def release(self) -> None: ...
 
@@ -102,7 +117,8 @@ class Disk(Protocol):
         """An existing file, for writing at positions."""
 
     def lock(self, path: Path) -> Lock:
-        """The one lock of that name. Raises `Unavailable` at once where another process holds it, naming its pid."""
+        """The one lock of that name. Raises `Unavailable` where another process holds it, naming its pid: at once, but
+        where that one is gone and only a process that it started is not, which may take a moment to end."""
 
 
 def write_whole(disk: Disk, temporary: Path, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
@@ -238,6 +254,11 @@ class OsDisk:
             os.close(descriptor)
             raise
 
+    def open_read(self, path: Path) -> ReadFile:
+        """An existing file, for reading at positions."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return _OsReadFile(path, self._call("open", path, os.open, path, flags))
+
     def lock(self, path: Path) -> Lock:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = self._call("open", path, os.open, path, flags, PRIVATE)
@@ -323,25 +344,65 @@ class _OsAppendFile:
         os.close(self._descriptor)
 
 
-class _OsLock:
-    def __init__(self, descriptor: int) -> None:
+class _OsReadFile:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
 
-    def release(self) -> None:
+    def read_at(self, offset: int, count: int) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while count and (part := os.pread(self._descriptor, count, offset)):
+                parts.append(part)
+                offset += len(part)
+                count -= len(part)
+        except OSError as error:
+            raise _unavailable("read", self._path, error) from None
+        return b"".join(parts)
+
+    def close(self) -> None:
         os.close(self._descriptor)
+
+
+class _OsLock:
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _is_gone(holder: str) -> bool:
+    try:
+        os.kill(int(holder), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, OSError):
+        pass
+    return False
 
 
 def _take_lock(descriptor: int) -> None:
     """Take the lock, and say in the file who holds it. Raises `OSError` where the system refuses."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
+    until = time.monotonic() + LOCK_WAIT_S
+    while not _try_lock(descriptor):
         holder = os.pread(descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip() or "unknown"
-        raise Unavailable(
-            "log.locked",
-            f"Another writer holds this log: process {holder}.",
-            "Only one process may write. Speak to the one that runs, or stop it first.",
-        ) from None
+        # One that is gone left a process of its own behind, which is ending.
+        if not _is_gone(holder) or time.monotonic() > until:
+            raise Unavailable(
+                "log.locked",
+                f"Another writer holds this log: process {holder}.",
+                "Only one process may write. Speak to the one that runs, or stop it first.",
+            )
+        time.sleep(_LOCK_AGAIN_S)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 

@@ -63,15 +63,15 @@ WRITING = (
     ),
     Plant(
         "the checkpoint is written before its tiles",
-        "ledger/publisher.py",
+        "ledger/builder.py",
         {
-            "        self._write_new(full, TILE_BYTES_MAX, PUBLIC)\n        self._write(partial, PUBLIC)\n        checkpoint": (
-                "        checkpoint"
+            "        self._write_new(full, TILE_BYTES_MAX, PUBLIC)\n        self._write(partial, PUBLIC)\n        return": (
+                "        self._late = full, partial\n        return"
             ),
-            "        self._write([(self._layout.checkpoint, note)], PUBLIC)\n        self.published,": (
-                "        self._write([(self._layout.checkpoint, note)], PUBLIC)\n"
-                "        self._write_new(full, TILE_BYTES_MAX, PUBLIC)\n        self._write(partial, PUBLIC)\n"
-                "        self.published,"
+            "        self._tree.forget(size)\n": (
+                "        self._write_new(self._late[0], TILE_BYTES_MAX, PUBLIC)\n"
+                "        self._write(self._late[1], PUBLIC)\n"
+                "        self._tree.forget(size)\n"
             ),
         },
         "a crash leaves a checkpoint that nothing leads to",
@@ -79,14 +79,14 @@ WRITING = (
     ),
     Plant(
         "a full tile is written over",
-        "ledger/publisher.py",
+        "ledger/builder.py",
         {"            elif self._disk.read(path, limit) != data:\n": "            elif False:\n"},
         "another history is published over one that was cut short, unnoticed",
         "tests/unit/ledger/test_recovery.py::test_a_full_file_that_holds_something_else_is_never_rewritten",
     ),
     Plant(
         "full bundles are written anew",
-        "ledger/publisher.py",
+        "ledger/builder.py",
         {"            self._write_new(full, limit, mode)\n": "            self._write(full, mode)\n"},
         "an entry that a crash left published is exchanged for another one",
         "tests/unit/ledger/test_recovery.py::test_a_full_file_that_holds_something_else_is_never_rewritten",

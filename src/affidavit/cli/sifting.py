@@ -13,7 +13,6 @@ import fcntl
 import os
 import queue
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -34,13 +33,13 @@ from affidavit.limits import (
     VERIFY_WORKER_SWITCH_S,
     VERIFY_WORKERS_MAX,
 )
+from affidavit.pipes import read_message, write_message
 from affidavit.record.body import BodyKey
 from affidavit.verify.mapper import InProcess, Mapper
 from affidavit.verify.sift import Sieve, Sifted, Task
 
 T = TypeVar("T")
 
-_LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_task = msgspec.msgpack.Decoder(Task).decode
 _decode_keys = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -124,7 +123,7 @@ def _start(keys: Mapping[bytes, BodyKey]) -> subprocess.Popen[bytes]:
 
 def _tell(worker: subprocess.Popen[bytes], message: bytes) -> None:
     try:
-        _write(_open(worker.stdin), message)
+        write_message(_open(worker.stdin), message)
     except OSError:
         raise _ended("ended before its work was done") from None
 
@@ -133,7 +132,7 @@ def _answer(beside: T, worker: subprocess.Popen[bytes] | None) -> tuple[T, Sifte
     if worker is None:
         return beside, None
     try:
-        message = _read(_open(worker.stdout))
+        message = read_message(_open(worker.stdout))
         if message is None:
             raise EOFError
         return beside, _decode_sifted(message)
@@ -155,29 +154,6 @@ def _open(pipe: IO[bytes] | None) -> int:
     return pipe.fileno()
 
 
-def _write(file: int, message: bytes) -> None:
-    left = memoryview(_LENGTH.pack(len(message)) + message)
-    while left:
-        left = left[os.write(file, left) :]
-
-
-def _read(file: int) -> bytes | None:
-    """The next message; None where the pipe ends before or within it."""
-    head = _read_exactly(file, _LENGTH.size)
-    return None if head is None else _read_exactly(file, _LENGTH.unpack(head)[0])
-
-
-def _read_exactly(file: int, count: int) -> bytes | None:
-    chunks = []
-    while count:
-        chunk = os.read(file, count)
-        if not chunk:
-            return None
-        chunks.append(chunk)
-        count -= len(chunk)
-    return b"".join(chunks)
-
-
 def main() -> None:
     """Sift what comes in until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted command ends us by closing the pipe
@@ -190,13 +166,13 @@ def main() -> None:
     sieve = Sieve({key.id: key for key in keys})
     with contextlib.suppress(BrokenPipeError):  # nobody wants the answer any more
         while (message := tasks.get()) is not None:
-            _write(1, _encode(sieve.sift(_decode_task(message))))
+            write_message(1, _encode(sieve.sift(_decode_task(message))))
 
 
 def _receive(tasks: queue.SimpleQueue[bytes | None]) -> None:
     message: bytes | None = b""
     while message is not None:
-        message = _read(0)
+        message = read_message(0)
         tasks.put(message)
 
 

@@ -9,8 +9,14 @@ from affidavit.errors import Corruption, VerificationError
 from affidavit.ledger.layout import Layout
 from affidavit.limits import BODY_BUNDLE_BYTES_MAX, BUNDLE_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
 from affidavit.record.frame import Stored, decode_bundle
+from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import leaf_hash
 from affidavit.tlog.tiles import decode_entries, tile_path
+
+
+def edge_of(published: Checkpoint) -> int:
+    """The index of the first record of the newest bundle: from there on the journal must hold every record."""
+    return (published.size - 1) // TILE_WIDTH * TILE_WIDTH
 
 
 def read_bundle(disk: Disk, layout: Layout, number: int) -> tuple[list[Stored], list[bytes]]:

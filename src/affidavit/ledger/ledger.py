@@ -14,9 +14,9 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -27,6 +27,7 @@ import msgspec
 from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
+from affidavit.ledger.builder import remove_left_partials
 from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.group import Group
 from affidavit.ledger.intake import (
@@ -46,7 +47,6 @@ from affidavit.ledger.kept import KeptCheckpoints
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.own import Host, Own, key_record, start_records
-from affidavit.ledger.pruning import Pruner
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
@@ -125,7 +125,6 @@ class Ledger:
         key = snapshot_key(secrets.digest_key)
         self._keeper = Keeper(disk, layout, key, found.published_standing, found.snapshot_size)
         self._keeper.note(found.standing.size, found.unpublished)
-        self._pruner = Pruner(disk, layout)
         self._intake = Intake()
         # `_changed` guards everything below, and is notified when something is published or the ledger has failed.
         self._changed = threading.Condition()
@@ -202,7 +201,7 @@ class Ledger:
             published = found.publisher.published
             note = waiting_note(published, found.base, found.recent, secrets.body_keys_by_id)
             found.publisher.signer, left_to_do = resume_signer(disk, layout, keyring, published, note)
-            found.publisher.remove_left_partials()
+            remove_left_partials(disk, layout, found.publisher.published.size)
             for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
                 clear_temporary(disk, temporary)
             journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
@@ -361,14 +360,10 @@ class Ledger:
             last = self._publish()
             self._kept.keep(last.size)
             note = prepare_rotation(self._disk, self._layout, last, self._publisher.signer, successor)
-            try:
+            with self._fatal():
                 own = key_record(reason, note, content, fields)
                 answer = self._make_durable([own_entry(own, _ignore)])[0]
                 finish_rotation(self._disk, self._layout, note, successor)
-            except Exception as error:
-                self._fail(error)
-                self._raise_failure()
-                raise
             self._publisher.signer = successor.signer
         return answer.receipts[0].index
 
@@ -377,12 +372,10 @@ class Ledger:
         self._raise_failure()
         with self._changed:
             base, records, weight = self._base, self._recent[:], self._unpublished_bytes
-        try:
+        with self._fatal():
+            if self._threads:
+                self._publisher.build_apart(base + len(records), self._process_lock.descriptor)
             checkpoint = self._publisher.publish(base, records)
-        except Exception as error:
-            self._fail(error)
-            self._raise_failure()
-            raise
         if self._publisher.unsigned is not None:
             self._unsigned_since = self._unsigned_since or format_moment(self._host.clock.now_ns())
             with self._changed:
@@ -396,7 +389,10 @@ class Ledger:
             self._unpublished_bytes -= weight
             self._changed.notify_all()
         self._keeper.published(checkpoint, self._journal.segment, self._stopping.is_set())
-        self._pruner.prune(checkpoint, self._keeper.written_size)
+        while records:  # little by little: freeing all at once would hold up the writer
+            del records[-TILE_WIDTH:]
+        with self._fatal():
+            self._publisher.prune(self._keeper.written_size)
         return checkpoint
 
     def wait_published(self, size: int, timeout_s: float) -> Checkpoint:
@@ -409,11 +405,8 @@ class Ledger:
         """Add verified cosignatures over `checkpoint` to the published note, if that is still the newest."""
         with self._publishing:
             self._raise_failure()
-            try:
+            with self._fatal():
                 self._publisher.cosign(checkpoint, lines)
-            except Exception as error:
-                self._fail(error)
-                raise
 
     def note(self, own: Own) -> None:
         """Queue a record of the ledger itself."""
@@ -441,6 +434,7 @@ class Ledger:
             self._publish_soon.set()
             for thread in self._threads:
                 thread.join()
+            self._publisher.close()
             self._journal.close()
             self._process_lock.release()
 
@@ -587,6 +581,15 @@ class Ledger:
                     )
                 )
             self._changed.notify_all()
+
+    @contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """What is done within ends the ledger where it raises."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(error)
+            self._raise_failure()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -15,26 +15,22 @@ later and has no hole. If something differs, nothing is removed any more: the jo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 from affidavit.durable import Disk
 from affidavit.errors import AffidavitError, Corruption, VerificationError
-from affidavit.ledger.bundles import read_bundle, read_file
+from affidavit.ledger.bundles import edge_of, read_bundle, read_file
 from affidavit.ledger.journal import SEGMENT_BYTES_MAX, segments_of
 from affidavit.ledger.layout import Layout
-from affidavit.ledger.recovery import edge_of
-from affidavit.limits import SEGMENTS_KEPT, TILE_BYTES_MAX, TILE_WIDTH
+from affidavit.limits import TILE_BYTES_MAX, TILE_WIDTH
 from affidavit.record.frame import Damage, Stored, check_segment_header, read_frames, segment_name
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.proofs import TileHashes, prove_inclusion, verify_inclusion
 from affidavit.tlog.tiles import tile_path
 
-_log = logging.getLogger(__name__)
-
 
 class Pruner:
-    """Prunes the journal of one log. Owned by the publisher's thread."""
+    """Prunes the journal of one log. Owned by who builds."""
 
     def __init__(self, disk: Disk, layout: Layout) -> None:
         self._disk = disk
@@ -42,7 +38,7 @@ class Pruner:
         #: Why nothing is pruned any more, empty while it is.
         self.problem = ""
 
-    def prune(self, published: Checkpoint, snapshot_size: int) -> None:
+    def prune(self, published: Checkpoint, snapshot_size: int, segments_kept: int) -> None:
         """Remove the oldest segment, where it may go. Call it again for the next one.
 
         `published` is the checkpoint on disk; a snapshot of `snapshot_size` spares the next start what goes.
@@ -51,14 +47,13 @@ class Pruner:
             return
         try:
             segments = segments_of(self._disk, self._layout.journal)
-            if len(segments) <= SEGMENTS_KEPT + 1 or segments[1] > min(edge_of(published), snapshot_size):
+            if len(segments) <= segments_kept + 1 or segments[1] > min(edge_of(published), snapshot_size):
                 return
             self._check(segments[0], segments[1], published)
             self._disk.unlink(self._layout.journal / segment_name(segments[0]))
             self._disk.sync_folder(self._layout.journal)
         except AffidavitError as error:
             self.problem = f"Nothing is pruned from the journal: {error.message}"
-            _log.error("%s", self.problem)
 
     def _check(self, first: int, after: int, published: Checkpoint) -> None:
         """Raise `Corruption` unless the records from `first` to before `after` are published as the journal says."""

@@ -1,82 +1,92 @@
 """The publisher: turns durable records into the public log and its bodies, and signs the checkpoint last.
 
-The order is what makes a crash harmless: entry bundles, body bundles and hash tiles first, each written whole, synced
-and renamed, its folder synced; then the checkpoint that speaks of them. Where the signer cannot be reached, all of that
-stands and nothing speaks of it; the next publication signs it. A full bundle or tile that is there already,
-from a publication that a crash cut short, must hold exactly what would be written: it is compared, never rewritten.
-Partial ones of every published size stay until the full one is published under a checkpoint; then they are removed, and
-what a crash leaves of them at the next start.
+A builder (`ledger/builder.py`) writes what the checkpoint speaks of, here or in a process of its own
+(`ledger/apart.py`); the publisher signs, and writes the checkpoint. Where the signer cannot be reached, all of that
+stands and nothing speaks of it; the next publication signs it.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from affidavit.durable import PRIVATE, PUBLIC, Disk, write_whole
+from affidavit.durable import PUBLIC, Disk, write_whole
 from affidavit.errors import Corruption, Unavailable, VerificationError
+from affidavit.ledger.apart import Apart
+from affidavit.ledger.builder import HINT, Builder, tree_at
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.rotate import own_chain
 from affidavit.ledger.signer import Purpose, Signer, signed_note
 from affidavit.limits import (
     BODY_BUNDLE_BYTES_MAX,
+    BUILD_APART_RECORDS,
     BUNDLE_BYTES_MAX,
     NOTE_BYTES_MAX,
-    PARTIALS_LOOKED_BACK,
-    TILE_BYTES_MAX,
+    SEGMENTS_KEPT,
     TILE_WIDTH,
 )
 from affidavit.record.frame import Stored, encode_bundle
 from affidavit.tlog.checkpoint import Checkpoint
-from affidavit.tlog.hashing import EMPTY_ROOT, Tree, leaf_hash
+from affidavit.tlog.hashing import EMPTY_ROOT, Tree
 from affidavit.tlog.keys import SignatureLine
 from affidavit.tlog.notes import join_note, parse_note
 from affidavit.tlog.rotation import KeyChain
-from affidavit.tlog.tiles import encode_entries, partial_width, tile_hashes, tile_path, tile_width
+from affidavit.tlog.tiles import encode_entries
 
-_BUNDLES_AT_ONCE = 32  # bounds what is in memory twice while a long backlog is published
-_FOLDER_TILES = 1_000  # tiles in one folder: three digits of their index
-_PARTIAL = ".p"  # what the folder of a tile's partials is named by, after the tile
-_HINT = "Nothing was signed. Keep the folder as it is, and compare it with a copy."
+_log = logging.getLogger(__name__)
+
+
+class Builds(Protocol):
+    """Builds the files that a checkpoint speaks of. After an error it is not asked again."""
+
+    def build(self, base: int, records: Sequence[Stored]) -> bytes:
+        """All that a checkpoint of the size `base` + len(`records`) speaks of is durable when this returns: the root.
+
+        The records are durable in the journal; `base` is a multiple of 256 at or below the published size.
+        """
+
+    def published(self, size: int) -> None:
+        """The checkpoint of `size`, the last one built, is durable: what only earlier ones spoke of may go."""
+
+    def prune(self, published: Checkpoint, snapshot_size: int, segments_kept: int) -> str:
+        """As `Pruner.prune`; gives its `problem`."""
+
+    def stop(self) -> None:
+        """Nothing more will be asked."""
 
 
 class Publisher:
-    """Publishes one log. Any error is fatal to it: the tree has moved on, so it is not asked again.
+    """Publishes one log. Any error is fatal to it: what was built has moved on, so it is not asked again.
 
-    `tree` stands at the published size. `signer` may be replaced while nothing is published.
+    `builder` stands at the published size. `builder` and `signer` may be replaced while nothing is published.
     """
 
-    def __init__(self, disk: Disk, layout: Layout, signer: Signer, published: Checkpoint, tree: Tree) -> None:
+    def __init__(self, disk: Disk, layout: Layout, signer: Signer, published: Checkpoint, builder: Builds) -> None:
         self._disk = disk
         self._layout = layout
         self.signer = signer
-        self._tree = tree
+        self.builder = builder
         #: The newest checkpoint that is signed and durable.
         self.published = published
         #: Why the newest publication could not be signed; None where it was.
         self.unsigned: Unavailable | None = None
+        #: Why nothing is pruned from the journal any more, empty while it is.
+        self.prune_problem = ""
 
     @classmethod
     def create(cls, disk: Disk, layout: Layout, signer: Signer) -> Publisher:
         """For a new log: nothing is published yet."""
-        return cls(disk, layout, signer, Checkpoint(signer.verifiers[0].name, 0, EMPTY_ROOT), Tree())
+        return cls(
+            disk, layout, signer, Checkpoint(signer.verifiers[0].name, 0, EMPTY_ROOT), Builder(disk, layout, Tree())
+        )
 
     @classmethod
     def resume(cls, disk: Disk, layout: Layout, signer: Signer) -> Publisher:
         """For a log whose checkpoint and newest tiles are read and must fit. Raises `Corruption` where they do not."""
         published = read_checkpoint(disk, layout, own_chain(disk, layout, signer.verifiers))
-
-        try:
-            tree = _tree_at(disk, layout, published, published.size)
-        except VerificationError as error:
-            raise Corruption("log.tile", f"A published tile is damaged: {error}", _HINT) from None
-        if tree.root() != published.root:
-            raise Corruption(
-                "log.tile",
-                f"The published tiles do not lead to the root of the checkpoint of size {published.size}.",
-                _HINT,
-            )
-        return cls(disk, layout, signer, published, tree)
+        return cls(disk, layout, signer, published, Builder.resume(disk, layout, published))
 
     def tree_at(self, size: int) -> Tree:
         """The tree of an earlier `size`, from the published tiles; they are believed.
@@ -84,37 +94,51 @@ class Publisher:
         Whether they are true shows when the tree, grown to the published size, has the published root. Raises
         `Corruption` or `VerificationError` where a tile is gone or of the wrong length.
         """
-        return _tree_at(self._disk, self._layout, self.published, size)
+        return tree_at(self._disk, self._layout, self.published, size)
 
     def publish(self, base: int, records: Sequence[Stored]) -> Checkpoint:
         """Publish up to `base` + len(`records`). `base` is a multiple of 256 at or below the published size.
 
         Gives the checkpoint that is published then: the one before, where the signer cannot be reached (`unsigned`).
         """
-        old = self.published.size
         size = base + len(records)
-        if size <= old:
+        if size <= self.published.size:
             return self.published
-        self._tree.append_leaf_hashes([leaf_hash(header) for header, _ in records[self._tree.size - base :]])
-        first = old // TILE_WIDTH
-        for start in range(first, (size - 1) // TILE_WIDTH + 1, _BUNDLES_AT_ONCE):
-            self._write_bundles(start, start + _BUNDLES_AT_ONCE, base, records)
-        tiles = self._tree.tiles(old)
-        full = [(self._layout.log / tile.path, tile.data) for tile in tiles if tile.width == TILE_WIDTH]
-        partial = [(self._layout.log / tile.path, tile.data) for tile in tiles if tile.width != TILE_WIDTH]
-        self._write_new(full, TILE_BYTES_MAX, PUBLIC)
-        self._write(partial, PUBLIC)
-        checkpoint = Checkpoint(self.published.origin, size, self._tree.root())
+        checkpoint = Checkpoint(self.published.origin, size, self.builder.build(base, records))
         try:
             note = signed_note(self.signer, Purpose.CHECKPOINT, checkpoint.format())
         except Unavailable as error:
             self.unsigned = error
             return self.published
-        self._write([(self._layout.checkpoint, note)], PUBLIC)
+        self._write_checkpoint(note)
         self.published, self.unsigned = checkpoint, None
-        self._tree.forget(size)
-        self._remove_partials(old, size)
+        self.builder.published(size)
         return checkpoint
+
+    def build_apart(self, size: int, lock: int | None) -> None:
+        """Before a log is published up to `size`: leave building to a process of its own once it is much.
+
+        `lock` is the descriptor of the log's lock, None where no other process can hold it. Commands that write a few
+        records and end never start a process; one that was started stays until `close`.
+        """
+        much = size - self.published.size >= BUILD_APART_RECORDS
+        if lock is None or not much or isinstance(self.builder, Apart):
+            return
+        try:
+            self.builder = Apart(self._layout, self.published, lock)
+        except OSError as error:
+            _log.warning("no process could be started that builds what is published: %s", error)
+
+    def prune(self, snapshot_size: int) -> None:
+        """Prune the journal, where something may go. A problem is said once and kept in `prune_problem`."""
+        problem = self.builder.prune(self.published, snapshot_size, SEGMENTS_KEPT)
+        if problem != self.prune_problem:
+            _log.error("%s", problem)
+        self.prune_problem = problem
+
+    def close(self) -> None:
+        """Nothing more will be published."""
+        self.builder.stop()
 
     def cosign(self, checkpoint: Checkpoint, lines: Sequence[SignatureLine]) -> None:
         """Add cosignatures to the published note while `checkpoint` is what it says; later ones of a key replace its
@@ -125,80 +149,10 @@ class Publisher:
         text, signed = parse_note(note or b"")
         new = {(line.name, line.key_id) for line in lines}
         kept = [line for line in signed if (line.name, line.key_id) not in new]
-        self._write([(self._layout.checkpoint, join_note(text, [*kept, *lines]))], PUBLIC)
+        self._write_checkpoint(join_note(text, [*kept, *lines]))
 
-    def _write_bundles(self, start: int, stop: int, base: int, records: Sequence[Stored]) -> None:
-        """Entry and body bundles from number `start` to before `stop`, as far as there are records."""
-        layout = self._layout
-        for encode, path, part, limit, mode in (
-            (encode_entries, layout.entries, 0, BUNDLE_BYTES_MAX, PUBLIC),
-            (encode_bundle, layout.slots, 1, BODY_BUNDLE_BYTES_MAX, PRIVATE),
-        ):
-            full: list[tuple[Path, bytes]] = []
-            partial: list[tuple[Path, bytes]] = []
-            for number in range(start, stop):
-                at = number * TILE_WIDTH - base
-                held = records[at : at + TILE_WIDTH]
-                if held:
-                    data = encode([record[part] for record in held])
-                    (full if len(held) == TILE_WIDTH else partial).append((path(number, len(held)), data))
-            self._write_new(full, limit, mode)
-            self._write(partial, mode)
-
-    def _write_new(self, files: Sequence[tuple[Path, bytes]], limit: int, mode: int) -> None:
-        """Write immutable files. One that exists is compared."""
-        missing = []
-        for path, data in files:
-            if not self._disk.exists(path):
-                missing.append((path, data))
-            elif self._disk.read(path, limit) != data:
-                raise Corruption("log.immutable", f"{path} exists and holds something else.", _HINT)
-        self._write(missing, mode)
-
-    def _write(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
-        if files:
-            write_whole(self._disk, self._layout.publishing, files, mode)
-
-    def _remove_partials(self, old: int, size: int) -> None:
-        """Remove partials of `old` whose full form is published at `size`. A crash may leave some: they still hold."""
-        level = 0
-        while old >> 8 * level:
-            index = old >> 8 * (level + 1)
-            if partial_width(old, level) and size >> 8 * (level + 1) > index:
-                for full in self._files_at(level, index):
-                    self._remove_folder(_partial_folder(full))
-            level += 1
-
-    def remove_left_partials(self) -> None:
-        """Remove the partials that a crash between a checkpoint and its clean-up left behind.
-
-        Such a crash leaves them within the tiles of one publication: only the newest folders of tiles are looked into.
-        """
-        size = self.published.size
-        level = 0
-        while full := size >> 8 * (level + 1):  # so many full tiles are there
-            newest = range(full - 1, max(0, full - PARTIALS_LOOKED_BACK) - 1, -1)
-            first_of = {
-                path.parent: index // _FOLDER_TILES * _FOLDER_TILES
-                for index in (*newest[::_FOLDER_TILES], newest[-1])
-                for path in self._files_at(level, index)
-            }
-            for folder, first in first_of.items():
-                for name in self._disk.names(folder):
-                    stem = name.removesuffix(_PARTIAL)
-                    if stem != name and stem.isdecimal() and first + int(stem) < full:
-                        self._remove_folder(folder / name)
-            level += 1
-
-    def _files_at(self, level: int, index: int) -> list[Path]:
-        """The files, in their full form, that hold what tile `index` of `level` stands for."""
-        tile = self._layout.log / tile_path(level, index)
-        return [tile] if level else [tile, self._layout.entries(index), self._layout.slots(index)]
-
-    def _remove_folder(self, folder: Path) -> None:
-        for name in self._disk.names(folder):
-            self._disk.unlink(folder / name)
-        self._disk.unlink(folder)
+    def _write_checkpoint(self, note: bytes) -> None:
+        write_whole(self._disk, self._layout.publishing, [(self._layout.checkpoint, note)], PUBLIC)
 
 
 def read_checkpoint(disk: Disk, layout: Layout, keys: KeyChain) -> Checkpoint:
@@ -231,20 +185,4 @@ def check_edge(disk: Disk, layout: Layout, published: Checkpoint, base: int, rec
     ]
     for path, limit, encode in wanted:
         if disk.read(path, limit) != encode():
-            raise Corruption("log.bundle", f"{path} does not hold what the journal holds.", _HINT)
-
-
-def _tree_at(disk: Disk, layout: Layout, published: Checkpoint, size: int) -> Tree:
-    def read_tile(level: int, index: int, width: int) -> bytes:
-        stored = tile_width(published.size, level, index)
-        path = layout.log / tile_path(level, index, stored)
-        data = disk.read(path, TILE_BYTES_MAX)
-        if data is None:
-            raise Corruption("log.tile", f"The published tile {path} is gone.", _HINT)
-        return b"".join(tile_hashes(data, stored)[:width])
-
-    return Tree.resume(size, read_tile)
-
-
-def _partial_folder(full: Path) -> Path:
-    return full.with_name(full.name + _PARTIAL)
+            raise Corruption("log.bundle", f"{path} does not hold what the journal holds.", HINT)

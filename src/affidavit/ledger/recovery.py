@@ -28,7 +28,7 @@ import msgspec
 
 from affidavit.durable import Disk
 from affidavit.errors import Corruption, VerificationError
-from affidavit.ledger.bundles import read_bundle
+from affidavit.ledger.bundles import edge_of, read_bundle
 from affidavit.ledger.journal import End, Scan, segments_of
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.publisher import Publisher, check_edge
@@ -209,11 +209,6 @@ class _Fold:
         self._unpublished += notes_of(headers, bodies)
         if self._opening.progress is not None and not self._snapshot_size:
             self._opening.progress(self._standing.size, size)
-
-
-def edge_of(published: Checkpoint) -> int:
-    """The index of the first record of the newest bundle: from there on the journal must hold every record."""
-    return (published.size - 1) // TILE_WIDTH * TILE_WIDTH
 
 
 def fold(standing: Standing, raw: bytes, slot: bytes, keys: Mapping[bytes, BodyKey]) -> tuple[Header, bytes | None]:

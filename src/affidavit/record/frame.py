@@ -97,6 +97,14 @@ def read_frames(data: bytes, offset: int = SEGMENT_HEADER_BYTES) -> Iterator[Fra
         offset = frame.end
 
 
+def frame_bytes(head: bytes) -> int | None:
+    """How long the frame is that begins with the `FRAME_HEAD_BYTES` in `head`; None where no frame begins so."""
+    if len(head) != FRAME_HEAD_BYTES:
+        return None
+    magic, length, _ = _HEAD.unpack(head)
+    return FRAME_HEAD_BYTES + length if magic == MAGIC and length <= FRAME_BYTES_MAX else None
+
+
 def frame_after(data: bytes, offset: int) -> int | None:
     """The position of a whole frame anywhere after `offset`, or None: tells damage in the middle from a torn tail."""
     position = data.find(MAGIC, offset + 1)

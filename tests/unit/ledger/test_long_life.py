@@ -11,7 +11,7 @@ from simdisk import SimDisk
 
 from affidavit import canonical
 from affidavit.errors import Corruption
-from affidavit.ledger import journal, keeper, pruning, standing
+from affidavit.ledger import journal, keeper, publisher, standing
 from affidavit.ledger.bundles import read_bundle
 from affidavit.ledger.journal import Scan, segments_of
 from affidavit.ledger.layout import Layout
@@ -39,7 +39,7 @@ def disk() -> SimDisk:
 @pytest.fixture
 def case(disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> Case:
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 20_000)
-    monkeypatch.setattr(pruning, "SEGMENTS_KEPT", 2)
+    monkeypatch.setattr(publisher, "SEGMENTS_KEPT", 2)
     case = Case(disk, ROOT)
     case.create()
     return case
@@ -320,10 +320,10 @@ def test_a_hole_in_what_a_start_reads_is_corruption(case: Case, disk: SimDisk) -
 
 def unpruned(case: Case, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """A log with several segments that may go, from which none went yet."""
-    monkeypatch.setattr(pruning, "SEGMENTS_KEPT", 1_000)
+    monkeypatch.setattr(publisher, "SEGMENTS_KEPT", 1_000)
     ledger = case.recover()
     work(case, ledger, 12)
-    monkeypatch.setattr(pruning, "SEGMENTS_KEPT", 2)
+    monkeypatch.setattr(publisher, "SEGMENTS_KEPT", 2)
     assert 0 == begins(case)
     return ledger
 
@@ -342,26 +342,26 @@ def test_nothing_is_pruned_where_the_published_files_do_not_hold(
         "journal": LAYOUT.journal / journal.segment_name(0),
     }[what]
     disk.flip(path, 1_500 if what != "upper tile" else 40)
-    ledger._pruner.prune(ledger.published, size)
+    ledger._publisher.prune(size)
     assert 0 == begins(case)
-    assert ledger._pruner.problem
+    assert ledger._publisher.prune_problem
     assert ledger.failure is None
     disk.flip(path, 1_500 if what != "upper tile" else 40)
-    ledger._pruner.prune(ledger.published, size)
+    ledger._publisher.prune(size)
     assert 0 == begins(case), "what was found once is not tried again without a new start"
 
 
 def test_what_is_synced_and_read_back_goes_segment_by_segment(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = unpruned(case, monkeypatch)
     segments = segments_of(case.disk, LAYOUT.journal)
-    ledger._pruner.prune(ledger.published, 0)  # no snapshot that would spare the next start reading it
+    ledger._publisher.prune(0)  # no snapshot that would spare the next start reading it
     assert segments == segments_of(case.disk, LAYOUT.journal)
-    ledger._pruner.prune(ledger.published, ledger.published.size)
+    ledger._publisher.prune(ledger.published.size)
     assert segments[1:] == segments_of(case.disk, LAYOUT.journal)
     for _ in segments:
-        ledger._pruner.prune(ledger.published, ledger.published.size)
+        ledger._publisher.prune(ledger.published.size)
     assert segments[-3:] == segments_of(case.disk, LAYOUT.journal)
-    assert "" == ledger._pruner.problem
+    assert "" == ledger._publisher.prune_problem
 
 
 def test_what_is_read_back_before_pruning_is_read_from_the_medium(
@@ -388,7 +388,7 @@ def test_what_is_read_back_before_pruning_is_read_from_the_medium(
     ]
     monkeypatch.setattr(disk, "settle", noted)
     monkeypatch.setattr(disk, "read", looked)
-    ledger._pruner.prune(ledger.published, ledger.published.size)
+    ledger._publisher.prune(ledger.published.size)
     assert segments[1:] == segments_of(disk, LAYOUT.journal)
     assert ([], set(published)) == (early, settled)
 

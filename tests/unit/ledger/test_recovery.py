@@ -10,7 +10,7 @@ from ledgercase import BOOT, FIRST_STATE, GENESIS_RECORDS, ORIGIN, AwaySigner, C
 from simdisk import SimDisk
 
 from affidavit.errors import Corruption, InvalidInput, Unavailable
-from affidavit.ledger import journal, keeper, own, pruning
+from affidavit.ledger import journal, keeper, own, publisher
 from affidavit.ledger.journal import Scan
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
@@ -56,7 +56,7 @@ def filled(case: Case, count: int = 600) -> None:
 def read_all(disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are small, none is pruned, and the next start reads all of them: there is no snapshot."""
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 20_000)
-    monkeypatch.setattr(pruning, "SEGMENTS_KEPT", 1_000)
+    monkeypatch.setattr(publisher, "SEGMENTS_KEPT", 1_000)
     monkeypatch.setattr(keeper, "write_snapshot", lambda *_: None)
     disk.replace(LAYOUT.standing, None)
 

@@ -9,9 +9,9 @@ from ledgercase import ACTOR, BOOT, Batch, Case
 from simaudit import SimArchive, failed
 from simdisk import Crash, SimDisk
 
+from affidavit.ledger import builder, publisher
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
-from affidavit.ledger.publisher import Publisher
 from affidavit.verify.duties import Duty
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
@@ -37,7 +37,8 @@ def cut_short(case: Case, count: int, at: str = "log/checkpoint", later: int = 0
     ledger = case.recover()
     append(case, ledger, count)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Publisher, "_write", stop_at(at, Publisher._write))
+        for module in (builder, publisher):
+            patch.setattr(module, "write_whole", stop_at(at, module.write_whole))
         with pytest.raises(Crash):
             ledger.publish_now()
     append(case, ledger, later)
@@ -45,10 +46,10 @@ def cut_short(case: Case, count: int, at: str = "log/checkpoint", later: int = 0
 
 
 def stop_at(at, write):  # type: ignore[no-untyped-def]
-    def stopping(self, files, mode):  # type: ignore[no-untyped-def]
+    def stopping(disk, temporary, files, mode):  # type: ignore[no-untyped-def]
         if any(at in str(path) for path, _ in files):
             raise Crash(at)
-        write(self, files, mode)
+        write(disk, temporary, files, mode)
 
     return stopping
 
