@@ -166,8 +166,8 @@ PROVING = (
         "a step of the clock widens a claim to the wrong side",
         "timeproof/claim.py",
         {
-            "return Interval(claim.earliest_ns + min(-set_by_ns, 0), claim.latest_ns + max(-set_by_ns, 0))": (
-                "return Interval(claim.earliest_ns + min(set_by_ns, 0), claim.latest_ns + max(set_by_ns, 0))"
+            "first_ns, last_ns = at_ns - most_ns, at_ns - least_ns": (
+                "first_ns, last_ns = at_ns + least_ns, at_ns + most_ns"
             )
         },
         "a moment is claimed that the clock never meant, and the right one excluded",
