@@ -32,6 +32,9 @@ def _no_float(text: str) -> Any:
 
 _plain_decoder = msgspec.json.Decoder(float_hook=_no_float)
 
+#: What msgspec raises for bytes that are no JSON of the wanted form: it lets the last two of them through raw.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 #: Encode a value that is known to lie in the domain (typed structs, values we built). No check is made.
 encode_trusted = _encoder.encode
 
@@ -82,7 +85,7 @@ def _decode_plain(data: bytes) -> Any:
         return _NOT_PLAIN
     try:
         value = _plain_decoder.decode(data)
-    except (msgspec.DecodeError, ValueError):
+    except (*UNREADABLE, ValueError):
         return _NOT_PLAIN
     return value if _encoder.encode(value) == data else _NOT_PLAIN
 
@@ -100,7 +103,7 @@ def _decode_any(data: bytes) -> Any:
         raise InvalidInput("canonical.depth", f"JSON is nested deeper than {NESTING_MAX} levels.")
     try:
         value = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidInput("canonical.json", f"Not JSON: {error}") from None
     check_domain(value)
     if _encoder.encode(value) != data:

@@ -98,6 +98,14 @@ def test_every_limit_has_its_reason() -> None:
     assert wrong == []
 
 
+def test_what_a_decoder_raises_is_named_at_one_place() -> None:
+    """msgspec lets more through than its own errors: who catches only those lets them cross a trust boundary."""
+    catching = [
+        path for path in MODULES if re.search(r"msgspec\.(DecodeError|ValidationError)", path.read_text("utf-8"))
+    ]
+    assert [PACKAGE / "canonical.py"] == catching, "catch `canonical.UNREADABLE`"
+
+
 def test_nothing_is_left_unfinished() -> None:
     assert _lines_with(UNFINISHED) == []
 

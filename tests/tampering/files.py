@@ -112,6 +112,14 @@ def _other_basis(entry: bytes) -> bytes:
     return entry.replace(b'"observed"', b'"imported"')
 
 
+def _no_text(entry: bytes) -> bytes:
+    return entry.replace(b'"body":"', b'"body":"\xb1', 1)
+
+
+def _nested(entry: bytes) -> bytes:
+    return b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"," + entry[1:]
+
+
 # -- checkpoint ----------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +209,8 @@ def _entries() -> list[Tampering]:
     return [
         row("an entry changed", _put(100, _other_basis), "entry.altered", 100),
         row("an entry changed to what is no JSON", _put(17, lambda entry: b"[" + entry[1:]), "entry.altered", 17),
+        row("an entry changed to what is no text", _put(17, _no_text), "entry.altered", 17),
+        row("an entry changed to one that is nested too deep", _put(17, _nested), "entry.altered", 17),
         row("an entry cut out", lambda entries: entries.pop(100), "bundle.short"),
         row("an entry added at the end", lambda entries: entries.append(entries[-1]), "bundle.trailing"),
         row("an entry added within", lambda entries: entries.insert(50, entries[50]), "entry.altered", 51),

@@ -133,7 +133,7 @@ def _error(response: httpx.Response) -> AffidavitError:
     try:
         said = json.loads(response.content[:HTTP_BODY_BYTES_MAX])
         return kind(str(said["code"]), str(said["message"]), str(said["hint"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return Unavailable("client.answer", f"The server answered {response.status_code} and nothing that can be read.")
 
 

@@ -24,6 +24,7 @@ from typing import IO, TypeVar
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.limits import (
     PIPE_BYTES,
@@ -136,7 +137,7 @@ def _answer(beside: T, worker: subprocess.Popen[bytes] | None) -> tuple[T, Sifte
         if message is None:
             raise EOFError
         return beside, _decode_sifted(message)
-    except (OSError, EOFError, msgspec.DecodeError):
+    except (OSError, EOFError, *canonical.UNREADABLE):
         raise _ended("ended before its work was done") from None
 
 

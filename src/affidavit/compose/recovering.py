@@ -271,7 +271,7 @@ def _pending(site: Site) -> dict[str, Any]:
     data = site.disk.read(site.layout.pending, SECRET_BYTES_MAX)
     try:
         note = {} if data is None else json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         note = {"cause": RESTORE}
     if not isinstance(note, dict):
         note = {"cause": RESTORE}

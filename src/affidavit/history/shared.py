@@ -5,13 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-import msgspec
-
-from affidavit.errors import Corruption
 from affidavit.record.header import Header
-from affidavit.record.read import Record
-
-_headers = msgspec.json.Decoder(Header)
+from affidavit.record.read import Record, stored_header
 
 
 class OneThread(Protocol):
@@ -49,7 +44,4 @@ class SharedRecords:
         """The header of the record at `index`, without its body."""
         with self._lock:
             raw, _ = self._reader.stored(index)
-        try:
-            return _headers.decode(raw)
-        except msgspec.DecodeError as error:
-            raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None
+        return stored_header(index, raw)

@@ -22,8 +22,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
@@ -73,15 +71,13 @@ from affidavit.limits import (
 from affidavit.record.body import BodySealer
 from affidavit.record.draft import Answer, Batch, Refusal
 from affidavit.record.frame import Stored
-from affidavit.record.header import Header
 from affidavit.record.moment import format_moment
-from affidavit.record.read import Record
+from affidavit.record.read import Record, stored_header
 from affidavit.record.tags import Tagger
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import SignatureLine, VerifierKey
 
 _log = logging.getLogger(__name__)
-_headers = msgspec.json.Decoder(Header)
 _STREAM_BYTES = 16
 Follower = Callable[[Sequence[Record]], None]
 
@@ -543,7 +539,7 @@ class Ledger:
         return self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX
 
     def _kind_of(self, index: int) -> str:
-        return _headers.decode(self._old.stored(index)[0]).kind
+        return stored_header(index, self._old.stored(index)[0]).kind
 
     def _recent_at(self, index: int) -> Stored | None:
         with self._changed:

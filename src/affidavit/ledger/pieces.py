@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from affidavit.durable import Disk
 from affidavit.errors import AffidavitError, Corruption, VerificationError
 from affidavit.ledger.layout import Layout
@@ -21,10 +19,10 @@ from affidavit.limits import BODY_BUNDLE_BYTES_MAX, BUNDLE_BYTES_MAX, TILE_BYTES
 from affidavit.record.body import BodyKey, Erased, Unreadable, open_slot
 from affidavit.record.frame import Stored, decode_bundle
 from affidavit.record.header import Header
+from affidavit.record.read import stored_header
 from affidavit.tlog.hashing import Tree, leaf_hash
 from affidavit.tlog.tiles import HASH_BYTES, decode_entries, tile_hashes, tile_path
 
-_headers = msgspec.json.Decoder(Header)
 _NO_HASH = bytes(HASH_BYTES)
 Hashes = Sequence[bytes | None]
 
@@ -254,8 +252,8 @@ class SlotJudge:
     def header(self, raw: bytes | None) -> Header | None:
         """A header, or None where it cannot be read."""
         try:
-            return None if raw is None else _headers.decode(raw)
-        except msgspec.DecodeError:
+            return None if raw is None else stored_header(0, raw)  # the index would stand in the error alone
+        except Corruption:
             return None
 
     def state(self, slot: bytes | None, body: str | None) -> str:

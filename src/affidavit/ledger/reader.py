@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.durable import Disk
 from affidavit.errors import Corruption, InvalidInput, VerificationError
 from affidavit.ledger.bundles import read_bundle
@@ -28,11 +29,10 @@ from affidavit.limits import (
 from affidavit.record.body import BodyKey, Erased, Unreadable, open_slot
 from affidavit.record.frame import Stored
 from affidavit.record.header import Header
-from affidavit.record.read import Record
+from affidavit.record.read import Record, stored_header
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.rotation import KeyChain
 
-_headers = msgspec.json.Decoder(Header)
 _bodies = msgspec.json.Decoder(dict)
 
 
@@ -74,10 +74,7 @@ class Reader:
         Raises `InvalidInput` beyond the log, `Corruption` where the stored bytes are not what was written.
         """
         raw, slot = self.stored(index)
-        try:
-            header = _headers.decode(raw)
-        except msgspec.DecodeError as error:
-            raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None
+        header = stored_header(index, raw)
         return Record(index, raw, header, self._body(index, header, slot))
 
     def records(self, start: int, stop: int, step: int = 1) -> Iterator[Record]:
@@ -120,7 +117,7 @@ class Reader:
             return opened
         try:
             return _bodies.decode(opened)
-        except msgspec.DecodeError as error:
+        except canonical.UNREADABLE as error:
             raise Corruption("log.body", f"The body of record {index} cannot be read: {error}") from None
 
 

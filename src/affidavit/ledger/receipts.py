@@ -16,6 +16,7 @@ from typing import Protocol
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.errors import Corruption, Unavailable
 from affidavit.limits import RECEIPT_GROUPS_KEPT, RECEIPT_PUBLISH_WITHIN_S, RECEIPT_TREES_CACHED
 from affidavit.record.frame import Stored
@@ -95,7 +96,7 @@ class Receipts:
         raws = [self._records.stored(index)[0] for index in range(first, first + count)]
         try:
             records = tuple((_named.decode(raw).id, leaf_hash(raw)) for raw in raws)
-        except msgspec.DecodeError as error:
+        except canonical.UNREADABLE as error:
             raise Corruption("log.header", f"A header of the group at {first} cannot be read: {error}") from None
         level = tuple(
             leaf_hash(receipt_leaf(first + at, record_id, leaf)) for at, (record_id, leaf) in enumerate(records)

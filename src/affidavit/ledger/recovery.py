@@ -24,8 +24,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from affidavit.durable import Disk
 from affidavit.errors import Corruption, VerificationError
 from affidavit.ledger.bundles import edge_of, read_bundle
@@ -39,12 +37,12 @@ from affidavit.limits import TILE_WIDTH
 from affidavit.record.body import BodyKey, open_slot
 from affidavit.record.frame import Stored
 from affidavit.record.header import Header
+from affidavit.record.read import stored_header
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
 from affidavit.tlog.tiles import tile_path
 
 _log = logging.getLogger(__name__)
-_headers = msgspec.json.Decoder(Header)
 #: Told how many records were read, and of how many, while a fold is made anew.
 Progress = Callable[[int, int], None]
 
@@ -217,10 +215,7 @@ def fold(standing: Standing, raw: bytes, slot: bytes, keys: Mapping[bytes, BodyK
     Raises `Corruption` for one that nobody could have sealed.
     """
     index = standing.size
-    try:
-        header = _headers.decode(raw)
-    except msgspec.DecodeError as error:
-        raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None
+    header = stored_header(index, raw)
     body: bytes | None = None
     if header.kind in BODY_KINDS and header.body is not None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.errors import Corruption, Unavailable
 from affidavit.ledger.standing import Session, Standing, Stream
 from affidavit.limits import BODY_BYTES_MAX, ID_CHARS_MAX
@@ -222,7 +223,7 @@ def _check_body(draft: Draft, body: bytes) -> None:
                 or (content.result is not None and content.result.outcome != draft.outcome)
             ):
                 raise _wrong("its header and its body do not agree")
-    except msgspec.DecodeError as error:
+    except canonical.UNREADABLE as error:
         raise _wrong(f"its body is not a salted JSON object: {error}") from None
     if len(salted.salt) != _SALT_CHARS:
         raise _wrong("its body needs a salt of 16 bytes")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.durable import PRIVATE, Disk, write_whole
 from affidavit.errors import AffidavitError
 from affidavit.ledger.layout import Layout
@@ -106,7 +107,7 @@ def read_snapshot(disk: Disk, layout: Layout, key: bytes, published: Checkpoint)
     try:
         content = msgspec.json.decode(data[start:], type=_Content)
         root = bytes.fromhex(content.root)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (*canonical.UNREADABLE, ValueError) as error:
         raise SnapshotRefused(f"it is of another form: {error}") from None
     if content.origin != published.origin:
         raise SnapshotRefused(f"it belongs to the log {content.origin}")

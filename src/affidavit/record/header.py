@@ -95,7 +95,7 @@ def decode_header(data: bytes) -> Header:
     canonical.decode(data)
     try:
         header = _decoder.decode(data)
-    except msgspec.ValidationError as error:
+    except canonical.UNREADABLE as error:
         raise InvalidInput("header.field", f"The header is not as the specification says: {error}") from None
     check_header(header)
     return header

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from affidavit import canonical
+from affidavit.errors import Corruption
 from affidavit.record.body import Erased, Unreadable
 from affidavit.record.header import Header
+
+_headers = msgspec.json.Decoder(Header)
 
 
 @dataclass(frozen=True)
@@ -22,3 +28,14 @@ class Record:
     def content(self) -> dict[str, Any]:
         """The body where it can be read, else an empty mapping."""
         return self.body if isinstance(self.body, dict) else {}
+
+
+def stored_header(index: int, raw: bytes) -> Header:
+    """The header of record `index` as it is stored. That it is canonical is not looked at: its leaf hash tells.
+
+    Raises `Corruption` where it cannot be read.
+    """
+    try:
+        return _headers.decode(raw)
+    except canonical.UNREADABLE as error:
+        raise Corruption("log.header", f"The header of record {index} cannot be read: {error}") from None

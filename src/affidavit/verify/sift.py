@@ -311,7 +311,7 @@ class Sieve:
             self._part(body.data_subjects)
             key = (action, result, parts)
             case = self._cases.get(key)
-        except (msgspec.DecodeError, ValueError, TypeError, AffidavitError):
+        except (*canonical.UNREADABLE, ValueError, TypeError, AffidavitError):
             return None
         if case is None:
             case = _encode(reduced(decode_body(plain)))
@@ -413,13 +413,13 @@ def _strict_headers(entries: Sequence[bytes]) -> list[Header | None]:
             headers = list(map(_decode_header, entries))
             if all(map(bytes.isascii, entries)) and list(map(_encode, headers)) == list(entries):
                 return list(headers) if max(map(len, entries)) <= HEADER_BYTES_MAX else [None] * len(entries)
-        except (msgspec.DecodeError, ValueError):
+        except (*canonical.UNREADABLE, ValueError):
             pass
         return [_strict_headers([entry])[0] for entry in entries]
     try:
         header = _decode_header(entries[0])
         strict = entries[0].isascii() and len(entries[0]) <= HEADER_BYTES_MAX and _encode(header) == entries[0]
-    except (msgspec.DecodeError, ValueError):
+    except (*canonical.UNREADABLE, ValueError):
         strict = False
     return [header if strict else None]
 

@@ -82,6 +82,16 @@ def test_what_the_folder_alone_cannot_show_is_not_called_a_fault(case: Case, nam
     assert (1 if "made up" in name else 0) == found.beyond
 
 
+def test_a_header_that_is_no_text_any_more_is_a_finding(case: Case) -> None:
+    """A bit of a digest turns over where the journal has no better copy, and the bytes are no UTF-8."""
+    sorted((case.folder / "journal").iterdir())[0].unlink()
+    path = case.folder / "log/tile/entries/000"
+    data = bytearray(path.read_bytes())
+    data[data.index(b'"body":"') + 10] ^= 0x80
+    path.write_bytes(data)
+    assert [("bundle.entries", Remedy.COPY)] == [(one.code, one.remedy) for one in look(case.folder).faults]
+
+
 def test_what_the_journal_holds_can_be_written_again(case: Case) -> None:
     (case.folder / "log/tile/entries/000").unlink()
     (case.folder / "log/tile/0/000").write_bytes(bytes(8192))

@@ -18,6 +18,7 @@ from affidavit.record.header import Header, Log, Source, Time, decode_header, en
 from affidavit.record.ids import is_uuid7, uuid7
 from affidavit.record.kinds import KINDS
 from affidavit.record.moment import format_moment, parse_moment
+from affidavit.record.read import stored_header
 from affidavit.record.tags import Tagger, tag_under
 
 AT = "2026-11-22T14:17:03.000000001Z"
@@ -48,6 +49,26 @@ def test_a_header_in_exact_bytes() -> None:
     )
     assert expected == encode_header(BEAT)
     assert decode_header(expected) == BEAT
+
+
+HOSTILE = {
+    "not UTF-8": encode_header(BEAT).replace(b'"cd', b'"\xb1d'),
+    "not UTF-8 in an unknown field": changed(later="x").replace(b'"x"', b'"\xff"'),
+    "nested very deep": changed(later=0).replace(b'"later":0', b'"later":' + b"[" * 20_000 + b"]" * 20_000),
+    "no JSON": b"[",
+    "no header": b"{}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_bytes_that_are_no_header_are_refused_and_nothing_raw_comes_through(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        decode_header(HOSTILE[name])
+    with pytest.raises(InvalidInput):
+        canonical.decode(HOSTILE[name] if name != "no header" else b"{ }")
+    if name != "not UTF-8 in an unknown field":  # passed over unread: a leaf hash tells, and `decode_header`
+        with pytest.raises(Corruption, match="header of record 7 cannot be read"):
+            stored_header(7, HOSTILE[name])
 
 
 def test_unknown_fields_and_kinds_pass() -> None:

@@ -109,7 +109,7 @@ async def read_catalogue(upstream: Upstream, key_columns: Iterable[str]) -> Cata
         schemas, relations, columns = (msgspec.json.decode(value or "null") for value in rows[0])
         found = msgspec.json.decode(rows[1][0] or "null")
         observed = _observed(found)
-    except (msgspec.DecodeError, IndexError, KeyError, TypeError, ValueError):
+    except (*canonical.UNREADABLE, IndexError, KeyError, TypeError, ValueError):
         raise Unavailable("gateway.catalogue", "The database's catalogue gave an answer that cannot be read.") from None
     return Catalogue(
         observed=observed,
