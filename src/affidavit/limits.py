@@ -138,6 +138,9 @@ DECISION_ERRORS_MAX = 32  # evaluation errors kept in one authorization; one suf
 DECISION_ERROR_CHARS_MAX = 300  # of one evaluation error: the policy and the place, not a dump
 DECISIONS_CACHED_MAX = 1_024  # of one decider; one holds up to 16 requests and their facts
 APPLY_FILE_BYTES_MAX = 4 * 1024 * 1024  # a folder of policies and people is below 1 MiB; bounds what YAML may expand
+STATE_PROOF_CHANGES_MAX = 50_000  # changes in the interval of one proof of state; longer ones are proved in parts
+STATE_PROOF_BYTES_MAX = 64 * 1024 * 1024  # of its file: 50,000 changes with a header of 500 bytes and what they touch
+STATE_PROOF_NOTE_BYTES_MAX = 32_768  # of a checkpoint that a proof is asked under: it travels in an address
 
 # PostgreSQL gateway
 STARTUP_BYTES_MAX = 10_000  # as PostgreSQL itself: MAX_STARTUP_PACKET_LENGTH

@@ -58,6 +58,8 @@ REPLACED = tuple(
         (r"[A-Za-z0-9+/]{90,}=*", "SIGNATURE"),
         (r"[A-Za-z0-9+/]{43}=", "ROOT"),
         (r"cedarpy [\d.]+", "cedarpy VERSION"),
+        (r"\b[\d,]+ bytes\. Check it", "N bytes. Check it"),
+        (r'(\(|"key_id": ")[0-9a-f]{8}(\)|")', r"\1KEY-ID\2"),
     )
 )
 

@@ -8,8 +8,10 @@ from affidavit.cli.apply import short
 from affidavit.cli.client import connect
 from affidavit.cli.options import DEFAULTS, Common
 from affidavit.cli.output import print_json, print_table, say
+from affidavit.cli.prove import prove
 
 state = App(name="state", help="The state as of any moment: identities, permissions, settings, systems.")
+state.command(prove)
 
 
 @state.command

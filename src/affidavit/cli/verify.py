@@ -12,10 +12,17 @@ from cyclopts import Parameter
 from affidavit.archive.folder import Folder
 from affidavit.archive.open import Archive, open_archive
 from affidavit.cli.output import print_error, print_json, print_table, say
+from affidavit.cli.proofcheck import check_proof
 from affidavit.cli.sifting import sifting
 from affidavit.cli.watching import progress
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
-from affidavit.limits import AUTHORITY_FILE_BYTES_MAX, NOTE_BYTES_MAX, POLICY_BYTES_MAX, VERIFY_KEY_FILE_BYTES_MAX
+from affidavit.limits import (
+    AUTHORITY_FILE_BYTES_MAX,
+    NOTE_BYTES_MAX,
+    POLICY_BYTES_MAX,
+    STATE_PROOF_BYTES_MAX,
+    VERIFY_KEY_FILE_BYTES_MAX,
+)
 from affidavit.record.body import KEY_BYTES, BodyKey
 from affidavit.timeproof.token import Authority
 from affidavit.tlog.keys import VerifierKey
@@ -40,7 +47,7 @@ def verify(
     processes: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Check a log, believing nothing its maker says.
+    """Check a log, believing nothing its maker says; or a proof of state, which `affidavit state prove` made of one.
 
     Exit status: 0 it holds and everything asked was checked; 1 it does not hold; 2 wrong input; 3 it could not be
     read, or something asked could not be checked.
@@ -48,7 +55,8 @@ def verify(
     Parameters
     ----------
     location
-        A data folder, a log's own folder, or the URL of a log.
+        A data folder, a log's own folder, or the URL of a log; or the file of a proof, which needs --key alone and
+        takes --kept, --policy and --json.
     key
         The log's verifier key, or a file that holds it (and witnesses' keys), one a line.
     body_keys
@@ -67,6 +75,9 @@ def verify(
         Print the whole verdict as JSON.
     """
     try:
+        if Path(location).is_file():
+            _check_options(body_keys, authority, only, processes)
+            return _verify_proof(Path(location), key, kept or [], policy, json=json)
         archive = open_archive(location)
         _check_served(location, archive)
         keys, notes = verifier_keys(key, archive)
@@ -96,6 +107,23 @@ def verify(
     return verdict.exit_status
 
 
+def _verify_proof(path: Path, key: str, kept: list[Path], policy: Path | None, *, json: bool) -> int:
+    wanted = None if policy is None else Policy.parse(read_file(policy, POLICY_BYTES_MAX))
+    checkpoints = [read_file(one, NOTE_BYTES_MAX) for one in kept]
+    keys, _ = verifier_keys(key, None)
+    return check_proof(read_file(path, STATE_PROOF_BYTES_MAX), keys, checkpoints, wanted, json=json)
+
+
+def _check_options(*of_a_log: object) -> None:
+    """Raise `InvalidInput` where an option was given that says nothing about the file of a proof."""
+    if any(of_a_log):
+        raise InvalidInput(
+            "cli.usage",
+            "--body-keys, --authority, --only and --processes are for a log, and this is a file.",
+            "Leave them out: a proof of state needs nothing but the key.",
+        )
+
+
 def _check_served(location: str, archive: Archive) -> None:
     """A server that gives no checkpoint serves no log: nothing was judged, so there is no verdict."""
     if location.startswith(("http://", "https://")) and archive.log.get("checkpoint", NOTE_BYTES_MAX) is None:
@@ -115,8 +143,9 @@ def _print(verdict: Verdict) -> None:
         say(line)
 
 
-def verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple[str, ...]]:
-    """The keys that a text or the file of that name holds, and what is to be said about where they came from."""
+def verifier_keys(text: str, archive: Archive | None) -> tuple[list[VerifierKey], tuple[str, ...]]:
+    """The keys that a text or the file of that name holds, and what is to be said about where they came from; nothing
+    where there is no archive, only a file."""
     if text.count("+") >= 2 and not Path(text).exists():
         return [VerifierKey.parse(text.strip())], ()
     path = Path(text)
@@ -129,7 +158,8 @@ def verifier_keys(text: str, archive: Archive) -> tuple[list[VerifierKey], tuple
             f"{path} holds a private key.",
             "Give the public one, such as log.vkey, and keep this secret.",
         )
-    inside = archive.secrets is not None and path.resolve().is_relative_to(archive.secrets.resolve().parent)
+    secrets = None if archive is None else archive.secrets
+    inside = secrets is not None and path.resolve().is_relative_to(secrets.resolve().parent)
     said = f"The key was read from {path}, beside the log itself: whoever forges the log can put another key there."
     return [VerifierKey.parse(line) for line in lines], (said,) if inside else ()
 

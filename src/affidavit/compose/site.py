@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from affidavit.archive.folder import Folder
 from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
@@ -169,6 +170,7 @@ class Site:
             file_access=file_access,
             live=live,
             records=records,
+            public_log=Folder(self.layout.log),
             clock=self.clock,
             randomness=os.urandom,
             tokens=Tokens(live, store, administration, os.urandom),

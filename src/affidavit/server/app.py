@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, reading, rotating, streaming
+from affidavit.server import administering, proving, reading, rotating, streaming
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -35,6 +35,7 @@ ROUTES = (
     ("GET", "/v1/order", reading.order),
     ("GET", "/v1/sessions/{index}", reading.session),
     ("GET", "/v1/state", reading.state),
+    ("GET", "/v1/state/proof", proving.proof),
     ("GET", "/v1/ready", reading.ready),
     ("GET", "/v1/export", streaming.export),
     ("GET", "/v1/follow", streaming.follow),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.archive.source import Source
 from affidavit.capture.administration import Administration
 from affidavit.capture.tokens import Tokens
 from affidavit.clock import Clock
@@ -23,12 +24,12 @@ from affidavit.tlog.rotation import KeyChain
 @dataclass(frozen=True)
 class Services:
     """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
-    asks, on the log's own files. `writes`: changes can be recorded here; else each ends as `Unavailable`. `status`
-    gives what the process knows of itself: published size, gateways. `receipt` gives the receipt of a record that was
-    written lately (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with
-    each. `publication` tells how that goes. `stopping`: endless streams end now. `keys` gives all keys that the log
-    had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the index of the record that says so;
-    `rotation_denied(reason, content, fields)` records that somebody may not.
+    asks, on the log's own files. `public_log`: the published log. `writes`: changes can be recorded here; else each
+    ends as `Unavailable`. `status` gives what the process knows of itself: published size, gateways. `receipt` gives
+    the receipt of a record that was written lately (`Ledger.receipt`). `authorities` are the configured time-stamp
+    authorities, and how it went with each. `publication` tells how that goes. `stopping`: endless streams end now.
+    `keys` gives all keys that the log had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the
+    index of the record that says so; `rotation_denied(reason, content, fields)` records that somebody may not.
     """
 
     origin: str
@@ -36,6 +37,7 @@ class Services:
     file_access: bool
     live: Live
     records: Records
+    public_log: Source
     clock: Clock
     randomness: Callable[[int], bytes]
     tokens: Tokens

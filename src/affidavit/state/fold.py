@@ -18,6 +18,7 @@ from affidavit.state.change import Op, Put, check_ops, salt_bytes
 from affidavit.state.map import StateMap, owner_of, value_hash
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
+from affidavit.state.trie import Subtree
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ class State:
     def root(self) -> str:
         """Root of the state map, 64 hex digits."""
         return self._objects.root().hex()
+
+    def whole(self) -> Subtree[Version | None] | None:
+        """The state map as a tree to be walked with its hashes; None for an empty one."""
+        return self._objects.whole()
 
     def get(self, name: str, /) -> Version | None:
         """The current version of an object, or None."""

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from affidavit.state.trie import OWNER_BITS, PATH_BITS, Leaf, Trie
+from affidavit.state.trie import OWNER_BITS, PATH_BITS, Leaf, Subtree, Trie
 
 _T = TypeVar("_T")
 _sha256 = hashlib.sha256
@@ -82,3 +82,7 @@ class StateMap(Generic[_T]):
     def root(self) -> bytes:
         """The root hash, 32 bytes; zeros for an empty map."""
         return self._trie.root()
+
+    def whole(self) -> Subtree[_T | None] | None:
+        """The map as a tree to be walked with its hashes; None for an empty one."""
+        return self._trie.whole()

@@ -124,6 +124,10 @@ class Trie(Generic[_T]):
         """The 32-byte root hash. Only what changed since the last call is hashed."""
         return EMPTY if self._root is None else _hash(self._root, PATH_BITS - 1)
 
+    def whole(self) -> Subtree[_T] | None:
+        """All of it as a subtree, to be walked with its hashes; None where nothing is in it."""
+        return None if self._root is None else Subtree(self._root, PATH_BITS - 1)
+
     def _descend(self, path: int, stop: int) -> tuple[list[_Fork[_T]], _Node[_T]]:
         """The forks above bit `stop` on the way to `path`, and the node that they lead to."""
         trail: list[_Fork[_T]] = []
@@ -134,6 +138,41 @@ class Trie(Generic[_T]):
         if node is None:
             raise KeyError(path)
         return trail, node
+
+
+class Subtree(Generic[_T]):
+    """A subtree that holds something, from bit `_top` on, as the compact tree without path compression has it."""
+
+    __slots__ = ("_node", "_top")
+
+    def __init__(self, node: _Node[_T], top: int) -> None:
+        self._node = node
+        self._top = top
+
+    @property
+    def hash(self) -> bytes:
+        """Its hash, 32 bytes."""
+        return _hash(self._node, self._top)
+
+    @property
+    def leaf(self) -> Leaf[_T] | None:
+        """The leaf that it is, or None where it holds several."""
+        return None if isinstance(self._node, _Fork) else self._node
+
+    def fork(self) -> tuple[str, Subtree[_T], Subtree[_T]]:
+        """Where it first has two sides: the bits (0 left, 1 right) that lead there, and the sides. Not for a leaf."""
+        node = self._node
+        if not isinstance(node, _Fork):
+            raise TypeError("a leaf has no sides")
+        bits = f"{node.path:0256b}"[PATH_BITS - 1 - self._top : PATH_BITS - 1 - node.shift]
+        return bits, Subtree(node.left, node.shift - 1), Subtree(node.right, node.shift - 1)
+
+
+def lifted(value: bytes, bits: str) -> bytes:
+    """The hash of a subtree with hash `value` below nodes with one empty side each; `bits` lead down to it."""
+    for bit in reversed(bits):
+        value = _sha256(_NODE_EMPTY + value if bit == "1" else b"\x01" + value + EMPTY).digest()
+    return value
 
 
 def _rebuild(trail: list[_Fork[_T]], path: int, new: _Node[_T]) -> _Node[_T]:
@@ -167,7 +206,6 @@ def _hash(node: _Node[_T], top: int) -> bytes:
     node.hash = value
     if top > node.shift:
         # A string of the bits is cheaper to walk than shifting a 256-bit integer a hundred times.
-        for bit in reversed(f"{node.path:0256b}"[PATH_BITS - 1 - top : PATH_BITS - 1 - node.shift]):
-            value = _sha256(_NODE_EMPTY + value if bit == "1" else b"\x01" + value + EMPTY).digest()
+        value = lifted(value, f"{node.path:0256b}"[PATH_BITS - 1 - top : PATH_BITS - 1 - node.shift])
     node.lifted, node.lifted_to = value, top
     return value

@@ -6,8 +6,10 @@ judge evidence: whatever is wrong with a proof, its sizes or its hashes, they ra
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from affidavit.errors import InvalidInput, VerificationError
 from affidavit.limits import PROOF_HASHES_MAX, TILES_CACHED_MAX, TREE_SIZE_MAX
@@ -94,6 +96,58 @@ def prove_inclusion(index: int, size: int, hash_at: HashAt) -> list[bytes]:
             start = middle
     proof.reverse()
     return proof
+
+
+def prove_several(indexes: Sequence[int], size: int, hash_at: HashAt) -> list[bytes]:
+    """The hashes that lead from the leaves at `indexes`, ascending, to the root of the tree of `size`: of each largest
+    subtree without one of them its root, from left to right. Raises `InvalidInput` outside the tree.
+    """
+    if not indexes or any(a >= b for a, b in pairwise(indexes)) or not 0 <= indexes[0] <= indexes[-1] < size:
+        raise InvalidInput("proof.index", f"These are no leaves of a tree of size {size}, ascending.")
+    proof: list[bytes] = []
+
+    def walk(start: int, end: int, low: int, high: int) -> None:
+        if low == high:
+            proof.append(range_root(start, end, hash_at))
+        elif end - start > 1:
+            middle = start + _split(end - start)
+            cut = bisect_left(indexes, middle, low, high)
+            walk(start, middle, low, cut)
+            walk(middle, end, cut, high)
+
+    walk(0, size, 0, len(indexes))
+    return proof
+
+
+def verify_several(leaves: Sequence[tuple[int, bytes]], size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Raise `VerificationError` unless the leaves (index, leaf hash), ascending, stand in the tree of `size`.
+
+    `proof` is the one that `prove_several` gives: no hash of it may be left over.
+    """
+    indexes = [index for index, _ in leaves]
+    if not indexes or any(a >= b for a, b in pairwise(indexes)) or not 0 <= indexes[0] <= indexes[-1] < size:
+        raise VerificationError("proof.several", f"These are no leaves of a tree of size {size}, ascending.")
+    if size > TREE_SIZE_MAX or any(len(item) != HASH_BYTES for item in (*proof, *(leaf for _, leaf in leaves), root)):
+        raise VerificationError("proof.hash", f"A hash in the proof does not have {HASH_BYTES} bytes.")
+    left = iter(proof)
+
+    def walk(start: int, end: int, low: int, high: int) -> bytes:
+        if low == high:
+            found = next(left, None)
+            if found is None:
+                raise VerificationError("proof.several", "The proof has too few hashes.")
+            return found
+        if end - start == 1:
+            return leaves[low][1]
+        middle = start + _split(end - start)
+        cut = bisect_left(indexes, middle, low, high)
+        return node_hash(walk(start, middle, low, cut), walk(middle, end, cut, high))
+
+    computed = walk(0, size, 0, len(leaves))
+    if next(left, None) is not None:
+        raise VerificationError("proof.several", "The proof has too many hashes.")
+    if computed != root:
+        raise VerificationError("proof.several", "The entries do not lead to the root: one of them is not in the tree.")
 
 
 def prove_consistency(size1: int, size2: int, hash_at: HashAt) -> list[bytes]:

@@ -1,0 +1,260 @@
+"""Proofs about the state map: what a root says of some names and owners, shown without the rest of the map.
+
+A proof is a list of *items*, each opening one hash: a branch (the bits that lead to where the subtree first has two
+sides, and the hashes of the sides) or a leaf. Whoever looks something up walks down from a root and takes the next item
+whenever they meet a hash that was not opened yet. So the order follows from the questions, nothing can be left over,
+what several roots have in common stands there once, and any other byte is another hash (docs/spec/stateproof.md).
+
+Prover and verifier run the same walk, over an `Opener`: `MapProver` answers from a state and writes items down,
+`ProvenMap` takes them from the list and believes none that does not hash to what it is to open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from affidavit import canonical
+from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.state.change import salt_bytes
+from affidavit.state.fold import State, Version
+from affidavit.state.map import owner_path, path_of, value_hash
+from affidavit.state.trie import EMPTY, OWNER_BITS, PATH_BITS, Leaf, Subtree, lifted
+from affidavit.tlog.spelling import from_base64, to_base64
+
+_BITS = re.compile(rf"[01]{{0,{PATH_BITS - 1}}}")
+_sha256 = hashlib.sha256
+
+
+class Form(IntEnum):
+    """How much a leaf shows: its path, the object's name, the object's value. The hash of the value stands in each."""
+
+    PATH = 0
+    NAME = 1
+    VALUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Opens the hash of a subtree with several leaves: `bits` lead to where both sides hold something."""
+
+    bits: str
+    left: bytes
+    right: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """The hash that it opens."""
+        return lifted(_sha256(b"\x01" + self.left + self.right).digest(), self.bits)
+
+
+@dataclass(frozen=True, slots=True)
+class MapLeaf:
+    """Opens the hash of a subtree with one leaf. `name` is None where only the path is shown; `value` where the value
+    is not, which then is unknown, not empty."""
+
+    path: int
+    value_hash: bytes
+    name: str | None = None
+    salt: str | None = None
+    value: dict[str, Any] | None = None
+
+    @property
+    def hash(self) -> bytes:
+        """The hash that it opens."""
+        return _sha256(b"\x00" + self.path.to_bytes(PATH_BITS // 8, "big") + self.value_hash).digest()
+
+    @property
+    def form(self) -> Form:
+        """How much it shows."""
+        return Form.PATH if self.name is None else Form.NAME if self.value is None else Form.VALUE
+
+
+Item = Branch | MapLeaf
+#: How much a leaf at a path has to show.
+Wanted = Callable[[int], Form]
+
+
+class Opener(Protocol):
+    """What is behind the hashes of a map."""
+
+    def open(self, node: bytes, wanted: Wanted) -> Item:
+        """The item that opens the hash `node`, not that of an empty subtree; a leaf shows at least what is wanted."""
+
+
+class MapView:
+    """The state map under one root, as far as an opener opens it."""
+
+    def __init__(self, opener: Opener, root: bytes) -> None:
+        self._opener = opener
+        self.root = root
+
+    def find(self, name: str, form: Form) -> MapLeaf | None:
+        """The leaf of the object `name`, None where the map holds none."""
+        path = int.from_bytes(path_of(name), "big")
+        found = list(self._under(path, PATH_BITS, form))
+        return found[0] if found else None
+
+    def under(self, owner: str, form: Form) -> list[MapLeaf]:
+        """All leaves of an owner, in path order."""
+        return list(self._under(owner_path(owner), OWNER_BITS, form))
+
+    def _under(self, prefix: int, length: int, form: Form) -> Iterator[MapLeaf]:
+        """The leaves whose paths begin with the `length` bits `prefix`: down to them, then all that hangs there."""
+
+        def wanted(path: int) -> Form:
+            return form if path >> PATH_BITS - length == prefix else Form.PATH
+
+        text = f"{prefix:0{length}b}"
+        waiting = [(self.root, "")]
+        while waiting:
+            node, above = waiting.pop()
+            if node == EMPTY:
+                continue
+            item = self._opener.open(node, wanted)
+            if isinstance(item, MapLeaf):
+                if not f"{item.path:0{PATH_BITS}b}".startswith(above):
+                    raise _malformed("a leaf stands where its path does not lead")
+                if wanted(item.path) is not Form.PATH:
+                    yield item
+                continue
+            at = above + item.bits
+            if len(at) >= PATH_BITS:
+                raise _malformed("a branch stands below the last bit")
+            # One side, where the prefix says which; both below its end; none where the map goes another way.
+            if text[: len(at)] == at[:length]:
+                onward = text[len(at)] if len(at) < length else "10"
+                waiting += [(item.right if bit == "1" else item.left, at + bit) for bit in onward]
+
+
+class MapProver:
+    """Opens the maps of states, one after the other, and writes down each item that a verifier will ask for."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._opened: dict[bytes, Item] = {}
+        self._subtrees: dict[bytes, Subtree[Version | None]] = {}
+
+    def at(self, state: State) -> MapView:
+        """The map of a state."""
+        whole = state.whole()
+        if whole is None:
+            return MapView(self, EMPTY)
+        self._subtrees[whole.hash] = whole
+        return MapView(self, whole.hash)
+
+    def open(self, node: bytes, wanted: Wanted) -> Item:
+        """As `Opener.open`. Raises `Corruption` for an object whose content is gone and would have to be shown."""
+        item = self._opened.get(node)
+        if isinstance(item, Branch):
+            return item
+        subtree = self._subtrees[node]
+        leaf = subtree.leaf
+        if leaf is None:
+            bits, left, right = subtree.fork()
+            item = Branch(bits, left.hash, right.hash)
+            self._subtrees[item.left], self._subtrees[item.right] = left, right
+        elif isinstance(item, MapLeaf) and item.form >= wanted(leaf.path):
+            return item
+        else:
+            item = _shown(leaf, wanted(leaf.path))
+        self.items.append(item)
+        self._opened[node] = item
+        return item
+
+
+class ProvenMap:
+    """Opens hashes by a proof's items, in their order. Raises `VerificationError` for one that does not fit."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = iter(items)
+        self._opened: dict[bytes, Item] = {}
+
+    def at(self, root: bytes) -> MapView:
+        """The map with this root."""
+        return MapView(self, root)
+
+    def open(self, node: bytes, wanted: Wanted) -> Item:
+        """As `Opener.open`."""
+        item = self._opened.get(node)
+        if isinstance(item, Branch) or (item is not None and item.form >= wanted(item.path)):
+            return item
+        item = next(self._items, None)
+        if item is None:
+            raise _malformed("items are missing")
+        if item.hash != node:
+            raise VerificationError(
+                "stateproof.map", "The proof's map does not lead to the root in the record: something was changed."
+            )
+        if isinstance(item, MapLeaf) and item.form is not wanted(item.path):
+            raise _malformed("a leaf shows more or less than is asked for")
+        self._opened[node] = item
+        return item
+
+    def finish(self) -> None:
+        """Raise `VerificationError` where items are left over."""
+        if next(self._items, None) is not None:
+            raise _malformed("items are left over")
+
+
+def encode_item(item: Item) -> Any:
+    """As it stands in the file."""
+    if isinstance(item, Branch):
+        return [item.bits, to_base64(item.left), to_base64(item.right)]
+    if item.name is None:
+        path = to_base64(item.path.to_bytes(PATH_BITS // 8, "big"))
+        return {"hash": to_base64(item.value_hash), "path": path}
+    if item.value is None:
+        return {"hash": to_base64(item.value_hash), "name": item.name}
+    return {"name": item.name, "salt": item.salt, "value": item.value}
+
+
+def decode_item(value: Any) -> Item:
+    """The item of what stands in the file. Raises `VerificationError`."""
+    match value:
+        case [str(bits), str(left), str(right)]:
+            branch = Branch(bits, _hash(left), _hash(right))
+            if not _BITS.fullmatch(bits) or EMPTY in (branch.left, branch.right):
+                raise _malformed("a branch has bits that are none, or an empty side")
+            return branch
+        case {"hash": str(hashed), "path": str(path), **rest} if not rest:
+            return MapLeaf(int.from_bytes(_hash(path), "big"), _hash(hashed))
+        case {"hash": str(hashed), "name": str(name), **rest} if not rest:
+            return MapLeaf(int.from_bytes(path_of(name), "big"), _hash(hashed), name)
+        case {"name": str(name), "salt": str(salt), "value": dict(content), **rest} if not rest:
+            return MapLeaf(int.from_bytes(path_of(name), "big"), _value_hash(salt, content), name, salt, content)
+    raise _malformed("an item is neither a branch nor a leaf")
+
+
+def _shown(leaf: Leaf[Version | None], form: Form) -> MapLeaf:
+    version = leaf.item
+    if version is None:
+        raise Corruption("stateproof.content", "An object's content is not there to be shown.", "Rebuild the state.")
+    hashed = value_hash(salt_bytes(version.salt), canonical.encode_trusted(version.value))
+    if form is Form.PATH:
+        return MapLeaf(leaf.path, hashed)
+    if form is Form.NAME:
+        return MapLeaf(leaf.path, hashed, version.name)
+    return MapLeaf(leaf.path, hashed, version.name, version.salt, version.value)
+
+
+def _hash(text: str) -> bytes:
+    data = from_base64(text)
+    if data is None or len(data) != len(EMPTY):
+        raise _malformed("a hash is not 32 bytes in base64")
+    return data
+
+
+def _value_hash(salt: str, content: dict[str, Any]) -> bytes:
+    try:
+        return value_hash(salt_bytes(salt), canonical.encode_trusted(content))
+    except InvalidInput:
+        raise _malformed("a salt is not 16 bytes") from None
+
+
+def _malformed(why: str) -> VerificationError:
+    return VerificationError("stateproof.malformed", f"This is no proof of state: {why}.", "Is the file whole?")
