@@ -20,6 +20,63 @@ PROVING = (
         "tests/unit/tlog/test_proofs.py",
     ),
     Plant(
+        "the root that several entries lead to is not compared",
+        "tlog/proofs.py",
+        {"    if rebuilt != root:\n": "    if False:\n"},
+        "a proof of state brings records that no log holds",
+        "tests/unit/tlog/test_several.py::test_an_altered_proof_is_refused",
+    ),
+    Plant(
+        "an item of a proof of state need not open the hash that it is for",
+        "state/mapproof.py",
+        {"        if item.hash != node:\n": "        if False:\n"},
+        "a state that never was is proved under a true root",
+        "tests/unit/state/test_map_proofs.py::test_items_that_do_not_fit_are_refused",
+    ),
+    Plant(
+        "a leaf may stand where its path does not lead",
+        "state/mapproof.py",
+        {'                if not f"{item.path:0{PATH_BITS}b}".startswith(above):\n': "                if False:\n"},
+        "a writer hides an object behind another one, and both proofs pass",
+        "tests/unit/state/test_map_proofs.py::test_a_leaf_in_the_wrong_place_is_refused",
+    ),
+    Plant(
+        "the statement of a proof is not compared with what it shows",
+        "verify/stateproof.py",
+        {
+            "    if canonical.encode_trusted(found.versions) != canonical.encode_trusted(versions_of(statement)):\n": (
+                "    if False:\n"
+            )
+        },
+        "an object is said to have had a value that it never had",
+        "tests/unit/verify/test_state_proof_check.py::test_a_change_that_keeps_the_form_is_found",
+    ),
+    Plant(
+        "grants to groups are left out of what somebody held",
+        "state/statement.py",
+        {
+            "        for principal, via in principals(last, statement.principal):\n            for leaf in": (
+                "        for principal, via in principals(last, statement.principal)[:1]:\n            for leaf in"
+            )
+        },
+        "it is proved that somebody held nothing who held it through a group",
+        "tests/unit/verify/test_state_proof_check.py::test_a_proof_is_made_where_the_statement_is_true",
+    ),
+    Plant(
+        "the state from before an interval is left out",
+        "state/chain.py",
+        {"        if below <= first:\n": "        if below < first + 2:\n"},
+        "a grant from before an interval is not seen in it",
+        "tests/unit/verify/test_state_proof_check.py",
+    ),
+    Plant(
+        "the moment of a position is not compared",
+        "verify/stateproof.py",
+        {"    if not before <= position.time < after:\n": "    if False:\n"},
+        "a state of another hour is shown for this one",
+        "tests/unit/verify/test_state_proof_check.py::test_a_moment_lies_between_two_records",
+    ),
+    Plant(
         "a consistency proof's roots are not compared",
         "tlog/proofs.py",
         {"    if old != root1 or new != root2:\n": "    if False:\n"},

@@ -143,10 +143,10 @@ def verify_several(leaves: Sequence[tuple[int, bytes]], size: int, proof: Sequen
         cut = bisect_left(indexes, middle, low, high)
         return node_hash(walk(start, middle, low, cut), walk(middle, end, cut, high))
 
-    computed = walk(0, size, 0, len(leaves))
+    rebuilt = walk(0, size, 0, len(leaves))
     if next(left, None) is not None:
         raise VerificationError("proof.several", "The proof has too many hashes.")
-    if computed != root:
+    if rebuilt != root:
         raise VerificationError("proof.several", "The entries do not lead to the root: one of them is not in the tree.")
 
 
