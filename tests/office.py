@@ -167,14 +167,16 @@ def opened(root: Path) -> Iterator[Office]:
     site = Site(root)
     ledger = site.open_ledger()
     records = SharedRecords(ledger.reader())
-    live = Live.load(records)
+    history = site.history(records)
+    live = history.load()
     ledger.follow(live.applied, FOLLOWED_KINDS)
     path = root / "test.sock"
-    served = Served(site, live, records, ledger, path)
+    served = Served(site, live, history, records, ledger, path)
     admin = Client(path, None, server_runs=True)
     try:
         yield Office(root, path, ledger, live, admin, Producer(ledger, os.urandom(16).hex(), site.boot))
     finally:
         admin.close()
         served.stop()
+        history.close()
         site.close_ledger(ledger, "The test is done.")

@@ -29,6 +29,7 @@ from affidavit.errors import AffidavitError
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.sources import SOURCE_KINDS
+from affidavit.history.store import History
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.recovery import Progress
 from affidavit.ledger.timestamping import Timestamping
@@ -56,9 +57,11 @@ async def _run(site: Site, say: Say, folding: Folding) -> int:
         ledger = await asyncio.to_thread(site.open_ledger, progress)
     try:
         records = SharedRecords(ledger.reader())
-        live = await asyncio.to_thread(Live.load, records)
+        history = site.history(records)
+        with folding() as progress:
+            live = await asyncio.to_thread(history.load, progress)
         ledger.follow(live.applied, FOLLOWED_KINDS)
-        failed = await _serve(site, ledger, live, records, say)
+        failed = await _serve(site, ledger, live, history, records, say)
     finally:
         await asyncio.to_thread(_close, site, ledger)
     if failed is not None:
@@ -67,7 +70,9 @@ async def _run(site: Site, say: Say, folding: Folding) -> int:
     return 0
 
 
-async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords, say: Say) -> AffidavitError | None:
+async def _serve(
+    site: Site, ledger: Ledger, live: Live, history: History, records: SharedRecords, say: Say
+) -> AffidavitError | None:
     """Everything that runs beside the ledger. Ends at a signal (None) or when the ledger has failed (why)."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -80,6 +85,7 @@ async def _serve(site: Site, ledger: Ledger, live: Live, records: SharedRecords,
     ending = threading.Event()
     services = site.services(
         live,
+        history,
         records,
         appender,
         ending,

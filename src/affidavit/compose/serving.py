@@ -13,6 +13,7 @@ from affidavit.compose.site import Site
 from affidavit.config import SOCKET_NAME
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
+from affidavit.history.store import History
 from affidavit.ledger.ledger import Ledger
 from affidavit.server.app import make_app
 from affidavit.server.peer import LocalServer, bind_socket, make_server
@@ -28,16 +29,18 @@ def serving(root: Path, *, writes: bool) -> Iterator[Path]:
     ledger = site.open_ledger() if writes else None
     try:
         records = SharedRecords(ledger.reader()) if ledger is not None else site.read_only()
-        live = Live.load(records)
+        history = site.history(records)
+        live = history.load()
         if ledger is not None:
             ledger.follow(live.applied, FOLLOWED_KINDS)
         with tempfile.TemporaryDirectory(prefix="affidavit-") as folder:
             path = Path(folder) / SOCKET_NAME
-            served = Served(site, live, records, ledger, path)
+            served = Served(site, live, history, records, ledger, path)
             try:
                 yield path
             finally:
                 served.stop()
+                history.close()
     finally:
         if ledger is not None:
             site.close_ledger(ledger, "The command is done.")
@@ -46,7 +49,9 @@ def serving(root: Path, *, writes: bool) -> Iterator[Path]:
 class Served:
     """The API in a thread with a loop of its own."""
 
-    def __init__(self, site: Site, live: Live, records: SharedRecords, ledger: Ledger | None, path: Path) -> None:
+    def __init__(
+        self, site: Site, live: Live, history: History, records: SharedRecords, ledger: Ledger | None, path: Path
+    ) -> None:
         self._ready = threading.Event()
         self._ending = threading.Event()
         self._server: LocalServer | None = None
@@ -56,6 +61,7 @@ class Served:
             appender = None if ledger is None else site.producer(ledger, asyncio.get_running_loop())
             services = site.services(
                 live,
+                history,
                 records,
                 appender,
                 self._ending,

@@ -26,6 +26,7 @@ from affidavit.evidence.export import Bounds
 from affidavit.evidence.timing import Timing
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
+from affidavit.history.store import History
 from affidavit.ledger.agent import AgentKeys
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
@@ -136,6 +137,11 @@ class Site:
             )
         return unguarded
 
+    def history(self, records: SharedRecords) -> History:
+        """The store for as-of answers over `records`, in `DIR/history`. Its `load` gives the live state."""
+        key = self.secrets.body_keys[0].key
+        return History(records, self.config.origin, self.root / "history", key)
+
     def read_only(self) -> SharedRecords:
         """The records as they are now, without taking the writer's lock."""
         keys = self.secrets.body_keys_by_id
@@ -148,6 +154,7 @@ class Site:
     def services(
         self,
         live: Live,
+        history: History,
         records: SharedRecords,
         appender: Producer | None,
         ending: threading.Event,
@@ -169,6 +176,7 @@ class Site:
             host=host_name(),
             file_access=file_access,
             live=live,
+            history=history,
             records=records,
             public_log=Folder(self.layout.log),
             clock=self.clock,
@@ -177,7 +185,7 @@ class Site:
             administration=administration,
             writes=appender is not None,
             bounds=bounds,
-            explainer=Explainer(records, live.name_of, bounds),
+            explainer=Explainer(records, history.at, live.name_of, bounds),
             timing=Timing(
                 records,
                 self.config.origin,

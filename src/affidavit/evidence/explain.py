@@ -11,7 +11,7 @@ from typing import Any
 from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.evidence.sentence import Names, because_words, named, sentence
 from affidavit.evidence.wording import duration_words
-from affidavit.history.asof import Records, changes_before, state_at
+from affidavit.history.asof import Records, changes_before
 from affidavit.limits import EXPLAIN_LOOK_BACK_MAX
 from affidavit.record.header import Header
 from affidavit.record.moment import parse_moment
@@ -36,9 +36,11 @@ _CHANGE_KINDS = frozenset({"change", "proposal", "approval"})
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains records of one log. `bound_of` gives the bound of a header's time in nanoseconds, or None."""
+    """Explains records of one log. `state_at` gives the state at a position (`History.at`), `bound_of` the bound of a
+    header's time in nanoseconds, or None."""
 
     records: Records
+    state_at: Callable[[int], ChangingView]
     names: Names
     bound_of: Callable[[Header], int | None]
 
@@ -49,7 +51,7 @@ class Explainer:
         """
         record = self._decided(index)
         authorization = record.content["authorization"]
-        state = state_at(self.records, record.header.decided or 0)
+        state = self.state_at(record.header.decided or 0)
         system = record.header.system or LOG_SYSTEM
         context = self._context(record, state, system)
         last = self._last_change(record, context, system)

@@ -1,4 +1,4 @@
-"""The state as of any position or time, by folding the changes before it.
+"""Positions and times in a log, and the state there by folding the changes before it: what the store is built by.
 
 Each header says the index after the last change before it (`log.state`), so the changes form a chain that is walked
 back from any record without reading what lies between them.
@@ -12,7 +12,7 @@ from affidavit.errors import AffidavitError, Corruption, InvalidInput
 from affidavit.record.header import Header
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.read import Record
-from affidavit.state.change import decode_ops
+from affidavit.state.change import Op, decode_ops
 from affidavit.state.fold import State
 
 
@@ -30,30 +30,41 @@ class Records(Protocol):
 
 
 def state_at(reader: Records, index: int) -> State:
-    """The state at the state index `index`: every change with a smaller index applied.
+    """The whole state at the position `index`, folded from nothing: for proofs, which need the tree of its hashes.
 
-    Raises `InvalidInput` for an index beyond the log, `Corruption` where a change does not apply or its body is gone.
+    Questions are answered by `History.at`. Raises `InvalidInput` for an index beyond the log, `Corruption` where a
+    change does not apply or its body is gone.
     """
-    if not 0 <= index <= reader.size:
-        raise InvalidInput(
-            "state.index",
-            f"The log has no position {index}: it holds {reader.size} records.",
-            "Ask for an earlier one.",
-        )
+    check_position(reader, index)
     state = State()
     for at in changes_before(reader, index):
         apply_record(state, reader.record(at))
     return state
 
 
-def changes_before(reader: Records, index: int) -> list[int]:
-    """The indexes of the state-changing records before `index`, oldest first."""
-    found: list[int] = []
+def check_position(reader: Records, index: int) -> None:
+    """Raise `InvalidInput` unless the log has the position `index`: from 0 to its size."""
+    if not 0 <= index <= reader.size:
+        raise InvalidInput(
+            "state.index",
+            f"The log has no position {index}: it holds {reader.size} records.",
+            "Ask for an earlier one.",
+        )
+
+
+def state_index(reader: Records, index: int) -> int:
+    """The state index at the position `index`: the index after the last change before it, 0 where there is none."""
     if index == 0:
-        return found
+        return 0
     last = reader.header(index - 1)
-    after = index if last.kind in STATE_KINDS else last.log.state
-    while after > 0:
+    return index if last.kind in STATE_KINDS else last.log.state
+
+
+def changes_before(reader: Records, index: int, start: int = 0) -> list[int]:
+    """The indexes of the state-changing records from `start` on and before `index`, oldest first."""
+    found: list[int] = []
+    after = state_index(reader, index)
+    while after > start:
         at = after - 1
         found.append(at)
         after = reader.header(at).log.state
@@ -63,18 +74,29 @@ def changes_before(reader: Records, index: int) -> list[int]:
     return found
 
 
-def apply_record(state: State, record: Record) -> None:
-    """Apply a state-changing record to `state`. Raises `Corruption` where it does not apply or its root differs."""
+def ops_of(record: Record) -> tuple[Op, ...]:
+    """What a state-changing record does. Raises `Corruption` where its body cannot be read."""
     if not isinstance(record.body, dict):
         raise Corruption(
             "state.body", f"The body of the change {record.index} cannot be read.", "Is secrets/body.keys complete?"
         )
     try:
-        state.apply(decode_ops(record.body["objects"]), record.index)
+        return decode_ops(record.body["objects"])
     except (AffidavitError, KeyError) as error:
+        raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
+
+
+def apply_record(state: State, record: Record) -> tuple[Op, ...]:
+    """Apply a state-changing record to `state`; what it does. Raises `Corruption` where it does not apply or its root
+    differs."""
+    ops = ops_of(record)
+    try:
+        state.apply(ops, record.index)
+    except AffidavitError as error:
         raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
     if state.root != record.header.root:
         raise Corruption("state.root", f"After the change {record.index} the state's root is not the recorded one.")
+    return ops
 
 
 def index_at_time(reader: Records, at: str) -> int:

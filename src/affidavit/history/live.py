@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from affidavit.errors import Corruption, InvalidInput
-from affidavit.history.asof import Records, apply_record, state_at
+from affidavit.history.asof import Records, apply_record, changes_before
 from affidavit.history.progress import Progress
 from affidavit.limits import CONTEXT_VIEWS_MAX
 from affidavit.record.kinds import STATE_KINDS
@@ -29,6 +29,8 @@ from affidavit.state.settings import Effective, resolve
 
 #: The kinds of records that the live state has to be shown.
 FOLLOWED_KINDS = STATE_KINDS | {"context"}
+
+_HEARD_EVERY = 1_000  # changes, a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,28 @@ class Live:
         self.index: int = state.index
 
     @classmethod
-    def load(cls, reader: Records) -> Live:
-        """The live state of the log that `reader` reads, up to its last record.
+    def load(
+        cls,
+        reader: Records,
+        also: Callable[[Record, Sequence[Op]], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Live:
+        """The live state of the log that `reader` reads, up to its last record. `also` is shown each change once it has
+        been applied and its root was found as the log says it; `progress` hears how many of how many.
 
         Contexts recorded earlier are not looked up: that would read the whole log. Each actor and system that acts
         gets one more `context` record after a start. Raises `Corruption` where a change does not apply.
         """
-        return cls(state_at(reader, reader.size))
+        state = State()
+        changes = changes_before(reader, reader.size)
+        for done, at in enumerate(changes, 1):
+            record = reader.record(at)
+            ops = apply_record(state, record)
+            if also is not None:
+                also(record, ops)
+            if progress is not None and done % _HEARD_EVERY == 0:
+                progress(done, len(changes))
+        return cls(state)
 
     def applied(self, records: Sequence[Record]) -> None:
         """Fold durable records of `FOLLOWED_KINDS`, in order. Called by the ledger's writer thread only."""

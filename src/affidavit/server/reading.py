@@ -17,7 +17,7 @@ from affidavit.evidence.readiness import Finding, readiness
 from affidavit.evidence.sentence import named, sentence
 from affidavit.evidence.session import session_of
 from affidavit.evidence.when import when_view
-from affidavit.history.asof import index_at_time, state_at
+from affidavit.history.asof import index_at_time
 from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX, STATE_OBJECTS_MAX
 from affidavit.record.moment import format_moment, parse_moment
@@ -26,7 +26,7 @@ from affidavit.server.bodies import JsonResponse, path_index, query_limit, query
 from affidavit.server.identity import actor_of, check_may_read
 from affidavit.server.services import Services
 from affidavit.server.views import record_view
-from affidavit.state.fold import State
+from affidavit.state.view import StateView
 
 _LIMIT_DEFAULT = 50
 
@@ -184,7 +184,7 @@ def _session(services: Services, index: int) -> dict[str, Any]:
 
 def _state(services: Services, at: str, prefix: str) -> dict[str, Any]:
     index = position(services, at)
-    then = state_at(services.records, index)
+    then = services.history.at(index)
     names = _prefixed(then, prefix)
     if len(names) > STATE_OBJECTS_MAX:
         raise InvalidInput(
@@ -196,10 +196,10 @@ def _state(services: Services, at: str, prefix: str) -> dict[str, Any]:
         if version is not None:
             shown = named(name, lambda identity: then.handle_of(identity) or identity)
             objects.append({"name": name, "shown": shown, "version": version.version, "value": version.value})
-    return {"at": index, "state": then.index, "root": then.root, "objects": objects}
+    return {"at": index, "state": then.index, "root": services.history.root_at(then.index), "objects": objects}
 
 
-def _prefixed(then: State, prefix: str) -> list[str]:
+def _prefixed(then: StateView, prefix: str) -> list[str]:
     """Names that begin with `prefix`, which may name a person by handle: `grant/ana/`."""
     parts = prefix.split("/")
     resolved = "/".join([parts[0], *(then.identity_of_handle(part) or part for part in parts[1:])])

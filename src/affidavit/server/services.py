@@ -15,6 +15,7 @@ from affidavit.evidence.export import Bounds
 from affidavit.evidence.timing import Timing
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
+from affidavit.history.store import History
 from affidavit.ledger.places import PlacesReport
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.timestamping import AuthorityStatus
@@ -36,6 +37,7 @@ class Services:
     host: str
     file_access: bool
     live: Live
+    history: History
     records: Records
     public_log: Source
     clock: Clock

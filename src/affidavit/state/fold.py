@@ -7,7 +7,7 @@ or leaves no trace, because it is applied to a copy that then takes the state's 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +94,7 @@ class State:
                 "state.index", f"Record {index} lies before the state at {self.index}.", "Apply records in order."
             )
         check_ops(ops)
-        self._check_based(ops)
+        check_based(self.get, ops, self.index)
         after = self.copy()
         for op in ops:
             after._take(op.name)
@@ -121,21 +121,8 @@ class State:
         return None if profile is None else str(profile.value["handle"])
 
     def groups_of(self, principal: str, /) -> list[tuple[str, tuple[str, ...]]]:
-        """The groups that hold an identity id or a `group:NAME`, nested too, sorted.
-
-        With each the chain of groups that lead to it, without itself: empty where the membership is direct. The
-        shortest chain; of equals the first in text order.
-        """
-        found: dict[str, tuple[str, ...]] = {}
-        frontier: list[tuple[tuple[str, ...], str]] = [((), group) for group in self.direct_groups(principal)]
-        while frontier:
-            onward: list[tuple[tuple[str, ...], str]] = []
-            for via, group in sorted(frontier):
-                if group not in found:
-                    found[group] = via
-                    onward += [((*via, group), parent) for parent in self.direct_groups(f"group:{group}")]
-            frontier = onward
-        return sorted(found.items())
+        """The groups that hold an identity id or a `group:NAME`, nested too, each with its chain: `groups_above`."""
+        return groups_above(self.direct_groups, principal)
 
     def direct_groups(self, principal: str) -> list[str]:
         """The groups that hold an identity id or a `group:NAME` without another group between, sorted."""
@@ -152,26 +139,12 @@ class State:
     def _listed(self, owner: str) -> list[str]:
         return sorted(self._lookup.under(owner))
 
-    def _check_based(self, ops: Sequence[Op]) -> None:
-        for op in ops:
-            held = self.get(op.name)
-            version = None if held is None else held.version
-            if version != op.based:
-                now = "does not exist" if version is None else f"was put by record {version}"
-                seen = "as new" if op.based is None else f"on version {op.based}"
-                raise Conflict(
-                    "state.based",
-                    f"`{op.name}` {now}; the change is based {seen}.",
-                    "Look at it again and repeat the change.",
-                    state=self.index,
-                )
-
     def _take(self, name: str) -> None:
         held = self.get(name)
         if held is None:
             return
         self._objects.delete(owner_of(name), name)
-        for owner, key, _ in _lookups(name, held.value):
+        for owner, key, _ in lookups_of(name, held.value):
             self._lookup.delete(owner, key)
 
     def _put(self, op: Put, index: int) -> None:
@@ -180,16 +153,56 @@ class State:
         digest = hashlib.sha256(data).hexdigest()
         version = Version(op.name, op.value, index, digest, op.salt, policy)
         self._objects.put(owner_of(op.name), op.name, value_hash(salt_bytes(op.salt), data), version)
-        for owner, key, item in _lookups(op.name, op.value):
+        for owner, key, item in lookups_of(op.name, op.value):
             taken = self._lookup.get(owner, key)
             if taken is not None:
-                raise InvalidInput(
-                    "state.handle", f"The handle `{key}` is taken by `{taken}`.", "Choose another handle."
-                )
+                raise handle_taken(key, taken)
             self._lookup.put(owner, key, b"", item)
 
 
-def _lookups(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
+def groups_above(direct_groups: Callable[[str], list[str]], principal: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The groups that hold `principal`, nested too, sorted, by the groups that hold one directly (`direct_groups`).
+
+    With each the chain of groups that lead to it, without itself: empty where the membership is direct. The shortest
+    chain; of equals the first in text order.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    frontier: list[tuple[tuple[str, ...], str]] = [((), group) for group in direct_groups(principal)]
+    while frontier:
+        onward: list[tuple[tuple[str, ...], str]] = []
+        for via, group in sorted(frontier):
+            if group not in found:
+                found[group] = via
+                onward += [((*via, group), parent) for parent in direct_groups(f"group:{group}")]
+        frontier = onward
+    return sorted(found.items())
+
+
+def check_based(get: Callable[[str], Version | None], ops: Sequence[Op], index: int) -> None:
+    """Raise `Conflict` (code `state.based`) where an object is not at the version that its op is based on.
+
+    `get` gives the versions at the state index `index`.
+    """
+    for op in ops:
+        held = get(op.name)
+        version = None if held is None else held.version
+        if version != op.based:
+            now = "does not exist" if version is None else f"was put by record {version}"
+            seen = "as new" if op.based is None else f"on version {op.based}"
+            raise Conflict(
+                "state.based",
+                f"`{op.name}` {now}; the change is based {seen}.",
+                "Look at it again and repeat the change.",
+                state=index,
+            )
+
+
+def handle_taken(handle: str, by: str) -> InvalidInput:
+    """The error for a change that gives a handle to two identities."""
+    return InvalidInput("state.handle", f"The handle `{handle}` is taken by `{by}`.", "Choose another handle.")
+
+
+def lookups_of(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Where else an object is to be found: owner, key, item."""
     parsed = parse_name(name)
     match parsed.kind:

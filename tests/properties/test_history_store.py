@@ -1,0 +1,344 @@
+"""As-of answers from the store equal a fold from nothing: at any index, over random histories, and whatever happened to
+the store's file in between."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logmaker import Paper
+
+from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.history.asof import state_at, state_index
+from affidavit.history.store import History
+from affidavit.record.header import Header
+from affidavit.record.read import Record
+from affidavit.state.change import Delete, Op, Put
+from affidavit.state.context import build_context
+from affidavit.state.fold import State
+from affidavit.state.view import ChangingView, StateView
+
+KEY = bytes(32)
+PEOPLE = tuple(f"u-{number:016x}" for number in range(3))
+GROUPS = ("a", "b", "c")
+PRINCIPALS = (*PEOPLE, *(f"group:{group}" for group in GROUPS))
+PREFIXES = ("", "g", "grant/", "group/", "policy/", "observed/clinic/", "credential/", f"membership/{PEOPLE[0]}/")
+
+
+class Sheet:
+    """`Records` of a log on paper, and a history store over them."""
+
+    def __init__(self, paper: Paper) -> None:
+        self.paper = paper
+        self.end: int | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.paper.records) if self.end is None else self.end
+
+    def record(self, index: int) -> Record:
+        rec = self.paper.records[index]
+        return Record(index, b"", rec.header, rec.content if rec.plain is not None else None)
+
+    def header(self, index: int) -> Header:
+        return self.paper.records[index].header
+
+
+def value_of(random: Random, kind: str, name: str) -> dict[str, Any]:
+    """A value of this kind; of some there are several."""
+    match kind:
+        case "identity":
+            return {"kind": "human", "status": random.choice(("active", "suspended")), "attributes": []}
+        case "profile":
+            return {"handle": random.choice(("x", "y", "z", name[-2:])), "name": "", "mail": ""}
+        case "group":
+            return {"description": random.choice(("", "one"))}
+        case "membership":
+            return {}
+        case "grant":
+            resource = {"type": "System", "id": "clinic"}
+            actions = random.choice((["read"], ["read", "write"]))
+            return {"actions": actions, "resource": resource, "start": None, "end": None, "reason": "", "ticket": ""}
+        case "credential":
+            return {"identity": random.choice(PEOPLE), "type": "token", "label": ""}
+        case "observed":
+            return {"roles": random.randint(0, 3)}
+        case "policy":
+            action = random.choice(("read", "write"))
+            return {"text": f'permit (principal, action == Action::"{action}", resource);'}
+        case _:
+            values = [{"name": "capture.result", "value": random.choice(("off", "count", "digest"))}]
+            return {"values": values}
+
+
+def name_of(random: Random) -> str:
+    person, group, principal = random.choice(PEOPLE), random.choice(GROUPS), random.choice(PRINCIPALS)
+    return random.choice(
+        (
+            f"identity/{person}",
+            f"profile/{person}",
+            f"group/{group}",
+            f"membership/{principal}/{group}",
+            f"grant/{principal}/{random.choice('gh')}",
+            f"credential/token-{random.choice('ab') * 16}",
+            f"observed/clinic/{random.choice(('ana', 'a/b'))}",
+            f"policy/{random.choice('pq')}",
+            f"settings/user/{person}",
+            f"settings/group/{group}",
+        )
+    )
+
+
+def play(seed: int, steps: int) -> Sheet:
+    """A log of random changes, of which those that cannot be are left out, and other records between them."""
+    random, paper = Random(seed), Paper()
+    everybody = [(f"identity/{person}", "identity") for person in PEOPLE] + [(f"group/{g}", "group") for g in GROUPS]
+    change(paper, [paper.put(name, value_of(random, kind, name)) for name, kind in everybody])
+    for _ in range(steps):
+        if random.random() < 0.2:
+            paper.clock("interval")
+            continue
+        names = {name_of(random) for _ in range(random.choice((1, 1, 1, 2, 3, 8)))}
+        with contextlib.suppress(AffidavitError):
+            change(paper, [op_of(paper, random, name) for name in sorted(names)])
+    return Sheet(paper)
+
+
+def op_of(paper: Paper, random: Random, name: str) -> Op:
+    held = paper.state.get(name)
+    if held is not None and random.random() < 0.5:
+        return Delete(name, held.version)
+    return paper.put(name, value_of(random, name.partition("/")[0], name))
+
+
+def change(paper: Paper, ops: list[Op]) -> None:
+    paper.state.preview(ops)  # raises before anything was written
+    content = {"objects": [as_object(op) for op in ops], "reason": "", "approvals": []}
+    paper.add("change", "0c" * 16, content)
+
+
+def as_object(op: Op) -> dict[str, Any]:
+    if isinstance(op, Put):
+        return {"op": "put", "name": op.name, "based": op.based, "value": op.value, "salt": op.salt}
+    return {"op": "delete", "name": op.name, "based": op.based}
+
+
+def opened(sheet: Sheet, folder: Path) -> History:
+    history = History(sheet, "log.example/paper", folder / "history", KEY)
+    history._checked = lambda: 1 << 40  # as if a live state ran beside it; one test loads it
+    return history
+
+
+def assert_same(then: StateView, folded: State) -> None:
+    """Every question that `StateView` has gets the same answer."""
+    assert then.index == folded.index
+    assert {name: then.get(name) for name in folded.names()} == {name: folded.get(name) for name in folded.names()}
+    for prefix in PREFIXES:
+        assert then.names(prefix) == folded.names(prefix)
+    for person in PEOPLE:
+        assert then.handle_of(person) == folded.handle_of(person)
+        assert then.credentials_of(person) == folded.credentials_of(person)
+        assert build_context(then, person, "clinic") == build_context(folded, person, "clinic")
+    for handle in ("x", "y", "z"):
+        assert then.identity_of_handle(handle) == folded.identity_of_handle(handle)
+    for principal in PRINCIPALS:
+        assert then.groups_of(principal) == folded.groups_of(principal)
+        assert then.direct_groups(principal) == folded.direct_groups(principal)
+    for group in GROUPS:
+        assert then.members_of(group) == folded.members_of(group)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store whose buckets fill within a short history, so that old rows move to chunks."""
+    monkeypatch.setattr("affidavit.history.shelves.HISTORY_BUCKETS", 3)
+    monkeypatch.setattr("affidavit.history.shelves.HISTORY_CLOSED_MAX", 3)
+    monkeypatch.setattr("affidavit.history.shelves.HISTORY_CACHED_MAX", 4)
+    monkeypatch.setattr("affidavit.history.store.HISTORY_COMMIT_CHANGES", 5)
+    yield
+
+
+SEEDS = st.integers(0, 2**32)
+
+
+@pytest.mark.usefixtures("small")
+@given(SEEDS, st.integers(0, 60), st.data())
+@settings(max_examples=25, deadline=None)
+def test_answers_equal_a_fold_from_nothing(seed: int, steps: int, data: st.DataObject) -> None:
+    sheet = play(seed, steps)
+    with tempfile.TemporaryDirectory() as folder:
+        # It grows by pieces, is opened again in between, and is asked about old and new.
+        ends = sorted(data.draw(st.lists(st.integers(0, len(sheet.paper.records)), max_size=3)))
+        for end in [*ends, len(sheet.paper.records)]:
+            sheet.end = end
+            history = opened(sheet, Path(folder))
+            for index in data.draw(st.lists(st.integers(0, end), max_size=4)):
+                assert_same(history.at(index), state_at(sheet, index))
+            assert_same(history.at(end), state_at(sheet, end))
+            if data.draw(st.booleans()):
+                history.forget()
+            history.close()
+
+
+@pytest.mark.usefixtures("small")
+@given(SEEDS, st.integers(5, 40))
+@settings(max_examples=30, deadline=None)
+def test_a_preview_is_the_state_after_the_change_or_the_same_refusal(seed: int, steps: int) -> None:
+    sheet, random = play(seed, steps), Random(seed + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        history = opened(sheet, Path(folder))
+        then: ChangingView = history.at(sheet.size)
+        folded = state_at(sheet, sheet.size)
+        for _ in range(8):
+            names = {name_of(random) for _ in range(random.choice((1, 2, 5)))}
+            ops = [op_of(sheet.paper, random, name) for name in sorted(names)]
+            try:
+                expected = folded.preview(ops)
+            except AffidavitError as error:
+                with pytest.raises(type(error)) as raised:
+                    then.preview(ops)
+                assert (raised.value.code, raised.value.message) == (error.code, error.message)
+            else:
+                assert_same(then.preview(ops), expected)
+        history.close()
+
+
+@pytest.mark.usefixtures("small")
+@given(SEEDS, st.integers(5, 40), st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None)
+def test_a_file_altered_by_hand_changes_no_answer(seed: int, steps: int, how: int) -> None:
+    sheet, random = play(seed, steps), Random(how)
+    with tempfile.TemporaryDirectory() as folder:
+        history = opened(sheet, Path(folder))
+        history.at(sheet.size)
+        running = random.random() < 0.5
+        if not running:
+            history.close()
+        alter(Path(folder) / "history" / "objects.sqlite", random)
+        if not running:
+            history = opened(sheet, Path(folder))
+        for index in (sheet.size, random.randint(0, sheet.size)):
+            assert_same(history.at(index), state_at(sheet, index))
+        history.close()
+
+
+def alter(path: Path, random: Random) -> None:
+    """Change, swap, take away or add a blob, or overwrite bytes of the file."""
+    if random.random() < 0.3:
+        data = bytearray(path.read_bytes())
+        at = random.randrange(len(data))
+        data[at : at + 64] = random.randbytes(min(64, len(data) - at))
+        path.write_bytes(data[: random.choice((len(data), at))])
+        return
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        ids = [row[0] for row in database.execute("SELECT id FROM blob")]
+        one, other = random.choice(ids), random.choice(ids)
+        match random.randint(0, 3):
+            case 0:
+                (data,) = database.execute("SELECT data FROM blob WHERE id = ?", (one,)).fetchone()
+                at = random.randrange(len(data))
+                changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+                database.execute("UPDATE blob SET data = ? WHERE id = ?", (changed, one))
+            case 1:
+                database.execute("DELETE FROM blob WHERE id = ?", (one,))
+            case 2:
+                (data,) = database.execute("SELECT data FROM blob WHERE id = ?", (one,)).fetchone()
+                database.execute("UPDATE blob SET data = ? WHERE id = ?", (data, other))
+            case 3:
+                database.execute("UPDATE blob SET data = 'text' WHERE id = ?", (one,))
+
+
+def test_a_store_of_another_log_is_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = play(1, 30), play(2, 30)
+    history = opened(first, tmp_path)
+    history.at(first.size)
+    history.close()
+    history = opened(second, tmp_path)
+    assert_same(history.at(second.size), state_at(second, second.size))
+    history.close()
+    assert "does not belong to this log" in caplog.text
+
+
+def test_a_store_that_is_ahead_of_the_log_is_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sheet = play(1, 30)
+    history = opened(sheet, tmp_path)
+    history.at(sheet.size)
+    history.close()
+    sheet.end = 10
+    history = opened(sheet, tmp_path)
+    assert_same(history.at(10), state_at(sheet, 10))
+    assert "does not belong to this log" in caplog.text
+    history.close()
+
+
+def test_two_processes_on_one_store(tmp_path: Path) -> None:
+    sheet = play(3, 40)
+    sheet.end = 10
+    one, other = opened(sheet, tmp_path), opened(sheet, tmp_path)
+    for end in range(10, len(sheet.paper.records) + 1):
+        sheet.end = end
+        for history in (one, other) if end % 2 else (other, one):
+            assert_same(history.at(end), state_at(sheet, end))
+    one.close()
+    other.close()
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    sheet = play(4, 20)
+    (tmp_path / "history").write_text("a file where the folder would be")
+    history = opened(sheet, tmp_path)
+    assert_same(history.at(sheet.size), state_at(sheet, sheet.size))
+    history.close()
+
+
+def test_nothing_of_a_name_or_value_can_be_read_in_the_file(tmp_path: Path) -> None:
+    sheet = play(5, 40)
+    history = opened(sheet, tmp_path)
+    history.at(sheet.size)
+    history.close()
+    data = (tmp_path / "history" / "objects.sqlite").read_bytes()
+    for word in (b"policy", b"permit", b"membership", PEOPLE[0].encode(), base64.b64encode(b"policy")):
+        assert word not in data
+    assert (tmp_path / "history" / "objects.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_positions_beyond_the_log_are_refused(tmp_path: Path) -> None:
+    sheet = play(6, 5)
+    history = opened(sheet, tmp_path)
+    for index in (-1, sheet.size + 1):
+        with pytest.raises(InvalidInput):
+            history.at(index)
+    history.close()
+
+
+def test_it_is_built_while_the_live_state_is_loaded(tmp_path: Path) -> None:
+    sheet = play(7, 40)
+    history = opened(sheet, tmp_path)
+    live = history.load()
+    assert history.index == live.index == state_index(sheet, sheet.size)
+    assert_same(history.at(sheet.size), live.snapshot())
+    history.close()
+
+
+def test_versions_of_an_object_are_all_there_the_oldest_first(tmp_path: Path) -> None:
+    sheet = play(8, 60)
+    history = opened(sheet, tmp_path)
+    for name in ("group/a", f"identity/{PEOPLE[0]}", "policy/p"):
+        expected = []
+        for at, rec in enumerate(sheet.paper.records):
+            objects = rec.content.get("objects", ()) if rec.plain is not None else ()
+            expected += [(at, item["op"]) for item in objects if item["name"] == name]
+        rows = history.versions(name)
+        puts = [(row.start, "put") for row in rows]
+        ended = [(row.stop, "delete") for row in rows if row.stop >= 0 and row.stop not in {r.start for r in rows}]
+        assert sorted(puts + ended) == expected
+    history.close()
