@@ -42,12 +42,14 @@ def prove(
     note: bytes | None = None,
     *,
     withheld: bool = False,
+    newest: State | None = None,
 ) -> Proved | Contradiction:
     """A proof of `statement` under the published checkpoint, or an earlier one of the same log (`note`).
 
-    Of an `ObjectWas` the versions are found, whatever stands in it; `withheld` leaves its values out. Raises
-    `InvalidInput` for positions beyond the checkpoint, a note of another history, too long an interval; `Corruption`
-    where the log's files do not bear out what they say.
+    Of an `ObjectWas` the versions are found, whatever stands in it; `withheld` leaves its values out. `newest` is a
+    state that need not be folded, if it is the first that the statement speaks of. Raises `InvalidInput` for positions
+    beyond the checkpoint, a note of another history, too long an interval; `Corruption` where the log's files do not
+    bear out what they say.
     """
     check_statement(statement)
     files = LogFiles(log)
@@ -80,7 +82,7 @@ def prove(
     states = states_between(take, statement.first.index, statement.last.index)
     prover = MapProver()
     form = Form.NAME if withheld else Form.VALUE
-    found = examine(statement, _maps(states, records, prover), lambda _: form)
+    found = examine(statement, _maps(states, records, prover, newest), lambda _: form)
     if found.contradiction is not None:
         return found.contradiction
     if isinstance(statement, ObjectWas):
@@ -108,13 +110,17 @@ def position_at(index: int, time: str, size: int) -> Position:
     return Position(index, time)
 
 
-def _maps(states: Sequence[Held], records: Records, prover: MapProver) -> Iterator[tuple[Held, MapView]]:
+def _maps(
+    states: Sequence[Held], records: Records, prover: MapProver, newest: State | None
+) -> Iterator[tuple[Held, MapView]]:
     """The map of each state, folded from the oldest on."""
     state: State | None = None
+    if newest is not None and newest.root == states[0].root.hex():
+        state = newest.copy()
     for held in states:
         if state is None:
             state = State() if held.by is None else state_at(records, held.by + 1)
-        elif held.by is not None:
+        elif held is not states[0] and held.by is not None:
             apply_record(state, records.record(held.by))
         if state.root != held.root.hex():
             raise Corruption("state.root", f"The state after record {held.by} has not the root that is recorded.")

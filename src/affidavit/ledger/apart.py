@@ -28,6 +28,7 @@ from typing import IO, TypeVar
 
 import msgspec
 
+from affidavit import canonical
 from affidavit.durable import OsDisk
 from affidavit.errors import AffidavitError, Corruption, Unavailable
 from affidavit.ledger.builder import Builder
@@ -140,7 +141,7 @@ class Apart:
     def _ask(self, request: _Message, kind: type[_A]) -> _A:
         self._tell(request)
         answer: _Answer | None = None
-        with contextlib.suppress(OSError, msgspec.DecodeError):
+        with contextlib.suppress(OSError, *canonical.UNREADABLE):
             message = read_message(_open(self._process.stdout))
             answer = None if message is None else _answers.decode(message)
         if isinstance(answer, _Failed):

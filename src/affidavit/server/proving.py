@@ -18,6 +18,7 @@ from affidavit.limits import STATE_PROOF_NOTE_BYTES_MAX
 from affidavit.server.bodies import JsonResponse
 from affidavit.server.reading import moment_of, position, reader_of
 from affidavit.server.services import Services
+from affidavit.state.fold import State
 from affidavit.state.statement import NoGrant, NoMembership, ObjectWas, Position, Statement
 
 #: The identity that has a handle at a statement's end; where nobody had it then, who has it now.
@@ -61,11 +62,20 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
     size = keys.open(LogFiles(services.public_log).checkpoint() if note is None else note)[0].size
     last = _position(services, asked.get("at", asked.get("to", "now")), size)
     first = last if "at" in asked else _position(services, _from_its_beginning(asked.get("from", "0")), size)
-    then, live = state_at(services.records, last.index), services.live
+    live, newest = services.live, services.live.snapshot()
+    then = _state(services, last.index, newest)
     statement = _statement(
         asked, first, last, lambda name: then.identity_of_handle(name) or live.identity_by_handle(name)
     )
-    made = prove(statement, services.records, services.public_log, keys, note, withheld=asked.get("withheld") == "1")
+    made = prove(
+        statement,
+        services.records,
+        services.public_log,
+        keys,
+        note,
+        withheld=asked.get("withheld") == "1",
+        newest=newest,
+    )
     if isinstance(made, Proved):
         ids = sorted(set(_ID.findall(made.verdict.shown)))
         who = {one: then.handle_of(one) or live.name_of(one) for one in ids}
@@ -76,6 +86,15 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
         "words": f"`{named(made.name, lambda identity: then.handle_of(identity) or identity)}` was there from position "
         f"{made.since} on" + (f", through {' in '.join(made.via)}." if made.via else "."),
     }
+
+
+def _state(services: Services, index: int, newest: State) -> State:
+    """The state at a position: the newest, where nothing changed since."""
+    if 0 < index <= services.records.size:
+        header = services.records.header(index - 1)
+        if newest.index == (header.log.state if header.root is None else index):
+            return newest
+    return state_at(services.records, index)
 
 
 def _position(services: Services, at: str, size: int) -> Position:

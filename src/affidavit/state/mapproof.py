@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -75,8 +75,23 @@ class MapLeaf:
 
 
 Item = Branch | MapLeaf
-#: How much a leaf at a path has to show.
-Wanted = Callable[[int], Form]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: leaves whose paths begin with the `length` bits `prefix`, and how much they have to show.
+
+    `name` is that of the one object looked for, where it is one.
+    """
+
+    prefix: int
+    length: int
+    form: Form
+    name: str | None = None
+
+    def at(self, path: int) -> Form:
+        """How much a leaf at this path has to show: its path alone, where it is not what is looked for."""
+        return self.form if path >> PATH_BITS - self.length == self.prefix else Form.PATH
 
 
 class Opener(Protocol):
@@ -96,20 +111,17 @@ class MapView:
     def find(self, name: str, form: Form) -> MapLeaf | None:
         """The leaf of the object `name`, None where the map holds none."""
         path = int.from_bytes(path_of(name), "big")
-        found = list(self._under(path, PATH_BITS, form))
+        found = list(self._under(Wanted(path, PATH_BITS, form, name)))
         return found[0] if found else None
 
     def under(self, owner: str, form: Form) -> list[MapLeaf]:
         """All leaves of an owner, in path order."""
-        return list(self._under(owner_path(owner), OWNER_BITS, form))
+        return list(self._under(Wanted(owner_path(owner), OWNER_BITS, form)))
 
-    def _under(self, prefix: int, length: int, form: Form) -> Iterator[MapLeaf]:
-        """The leaves whose paths begin with the `length` bits `prefix`: down to them, then all that hangs there."""
-
-        def wanted(path: int) -> Form:
-            return form if path >> PATH_BITS - length == prefix else Form.PATH
-
-        text = f"{prefix:0{length}b}"
+    def _under(self, wanted: Wanted) -> Iterator[MapLeaf]:
+        """What is looked for: down to where it would be, then all that hangs there."""
+        length = wanted.length
+        text = f"{wanted.prefix:0{length}b}"
         waiting = [(self.root, "")]
         while waiting:
             node, above = waiting.pop()
@@ -119,7 +131,7 @@ class MapView:
             if isinstance(item, MapLeaf):
                 if not f"{item.path:0{PATH_BITS}b}".startswith(above):
                     raise _malformed("a leaf stands where its path does not lead")
-                if wanted(item.path) is not Form.PATH:
+                if wanted.at(item.path) is not Form.PATH:
                     yield item
                 continue
             at = above + item.bits
@@ -148,7 +160,8 @@ class MapProver:
         return MapView(self, whole.hash)
 
     def open(self, node: bytes, wanted: Wanted) -> Item:
-        """As `Opener.open`. Raises `Corruption` for an object whose content is gone and would have to be shown."""
+        """As `Opener.open`; but of an object whose value was erased no more than its name. Raises `InvalidInput` where
+        that is not known either, `Corruption` where the state does not hold what it says."""
         item = self._opened.get(node)
         if isinstance(item, Branch):
             return item
@@ -158,10 +171,10 @@ class MapProver:
             bits, left, right = subtree.fork()
             item = Branch(bits, left.hash, right.hash)
             self._subtrees[item.left], self._subtrees[item.right] = left, right
-        elif isinstance(item, MapLeaf) and item.form >= wanted(leaf.path):
+        elif item is not None and (item.form >= wanted.at(leaf.path) or (leaf.item is None and item.form is Form.NAME)):
             return item
         else:
-            item = _shown(leaf, wanted(leaf.path))
+            item = _shown(leaf, wanted)
         self.items.append(item)
         self._opened[node] = item
         return item
@@ -181,7 +194,7 @@ class ProvenMap:
     def open(self, node: bytes, wanted: Wanted) -> Item:
         """As `Opener.open`."""
         item = self._opened.get(node)
-        if isinstance(item, Branch) or (item is not None and item.form >= wanted(item.path)):
+        if isinstance(item, Branch) or (item is not None and item.form >= wanted.at(item.path)):
             return item
         item = next(self._items, None)
         if item is None:
@@ -190,7 +203,7 @@ class ProvenMap:
             raise VerificationError(
                 "stateproof.map", "The proof's map does not lead to the root in the record: something was changed."
             )
-        if isinstance(item, MapLeaf) and item.form is not wanted(item.path):
+        if isinstance(item, MapLeaf) and item.form is not wanted.at(item.path):
             raise _malformed("a leaf shows more or less than is asked for")
         self._opened[node] = item
         return item
@@ -230,16 +243,30 @@ def decode_item(value: Any) -> Item:
     raise _malformed("an item is neither a branch nor a leaf")
 
 
-def _shown(leaf: Leaf[Version | None], form: Form) -> MapLeaf:
-    version = leaf.item
+def _shown(leaf: Leaf[Version | None], wanted: Wanted) -> MapLeaf:
+    version, form = leaf.item, wanted.at(leaf.path)
     if version is None:
-        raise Corruption("stateproof.content", "An object's content is not there to be shown.", "Rebuild the state.")
+        return _erased(leaf, form, wanted.name)
     hashed = value_hash(salt_bytes(version.salt), canonical.encode_trusted(version.value))
     if form is Form.PATH:
         return MapLeaf(leaf.path, hashed)
     if form is Form.NAME:
         return MapLeaf(leaf.path, hashed, version.name)
     return MapLeaf(leaf.path, hashed, version.name, version.salt, version.value)
+
+
+def _erased(leaf: Leaf[Version | None], form: Form, name: str | None) -> MapLeaf:
+    if not leaf.value:
+        raise Corruption("stateproof.content", "The state lacks the hash of an erased value.", "Build it anew.")
+    if form is Form.PATH:
+        return MapLeaf(leaf.path, leaf.value)
+    if name is None:
+        raise InvalidInput(
+            "stateproof.erased",
+            "A grant or membership that the statement is about was erased: what it was cannot be shown any more.",
+            "Prove the time before and after it. Proofs that were made before it was erased still hold.",
+        )
+    return MapLeaf(leaf.path, leaf.value, name)
 
 
 def _hash(text: str) -> bytes:

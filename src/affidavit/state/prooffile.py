@@ -90,7 +90,7 @@ class StateProof:
         try:
             file = _decoder.decode(data[:-1])
             check_statement(file.statement)
-        except msgspec.ValidationError as error:
+        except canonical.UNREADABLE as error:
             raise _malformed(str(error)) from None
         except InvalidInput as error:
             raise _malformed(error.message) from None

@@ -28,14 +28,16 @@ _NODE_EMPTY = b"\x01" + EMPTY
 
 
 class Leaf(Generic[_T]):
-    """One entry. `hash` is its leaf hash, or empty in a trie that only looks up. Never changed once built."""
+    """One entry. `hash` is its leaf hash, or empty in a trie that only looks up. `value` is the value hash in it, where
+    the item does not give that. Never changed once built."""
 
-    __slots__ = ("hash", "item", "path")
+    __slots__ = ("hash", "item", "path", "value")
 
-    def __init__(self, path: int, leaf_hash: bytes, item: _T) -> None:
+    def __init__(self, path: int, leaf_hash: bytes, item: _T, value: bytes = b"") -> None:
         self.path = path
         self.hash = leaf_hash
         self.item = item
+        self.value = value
 
 
 class _Fork(Generic[_T]):

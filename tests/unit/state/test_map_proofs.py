@@ -9,7 +9,7 @@ import pytest
 from state_world import ANN, BEN, GROUP, grant, human, ops_of, salt
 
 from affidavit import canonical
-from affidavit.errors import VerificationError
+from affidavit.errors import InvalidInput, VerificationError
 from affidavit.state.change import salt_bytes
 from affidavit.state.fold import State
 from affidavit.state.map import path_of
@@ -24,7 +24,7 @@ from affidavit.state.mapproof import (
     decode_item,
     encode_item,
 )
-from affidavit.state.trie import EMPTY
+from affidavit.state.trie import EMPTY, Leaf
 
 
 def sha(data: bytes) -> bytes:
@@ -134,6 +134,43 @@ def test_a_leaf_that_was_passed_by_shows_its_name_when_it_is_asked_for() -> None
     items, answer = proven(state, ask)
     assert [Form.PATH, Form.VALUE] == [item.form for item in items if isinstance(item, MapLeaf)]
     assert [None, GROUP, None] == [one and one.value for one in answer]
+
+
+def erased(state: State, name: str) -> State:
+    """The state with the value of an object gone and its leaf left, as a stub leaves it."""
+    held = state.get(name)
+    assert held is not None
+    after = state.copy()
+    path, value = int.from_bytes(path_of(name), "big"), hashed(held.value)
+    after._objects._trie.put(Leaf(path, sha(b"\x00" + path_of(name) + value), None, value))
+    assert state.root == after.root
+    return after
+
+
+def test_of_an_erased_object_the_name_is_shown_to_whoever_asks_for_it() -> None:
+    state = erased(state_of(WORLD), "group/a")
+    items, answer = proven(state, lambda view: view.find("group/a", Form.NAME))
+    assert (hashed(GROUP), "group/a", None) == (answer.value_hash, answer.name, answer.value)
+    # Whoever asks for its value gets no more; a verifier is told by the statement, which has the hash.
+    prover = MapProver()
+    view = prover.at(state)
+    assert answer == view.find("group/a", Form.VALUE) == view.find("group/a", Form.VALUE)
+    assert items == prover.items
+
+
+def test_an_erased_object_is_no_obstacle_to_proofs_about_others() -> None:
+    state = erased(state_of({"group/a": GROUP}), "group/a")
+    assert proven(state, lambda view: (view.find("group/b", Form.VALUE), view.under(f"grant/{ANN}", Form.VALUE)))[
+        1
+    ] == (
+        None,
+        [],
+    )
+    held = erased(state_of({**WORLD, f"grant/{ANN}/a": grant("read", "clinic")}), f"grant/{ANN}/a")
+    assert [] == proven(held, lambda view: view.under(f"grant/{BEN}", Form.VALUE))[1]
+    with pytest.raises(InvalidInput) as error:
+        MapProver().at(held).under(f"grant/{ANN}", Form.VALUE)
+    assert "stateproof.erased" == error.value.code
 
 
 WORLD = {f"identity/{ANN}": human(), f"identity/{BEN}": human(), "group/a": GROUP, "group/b": GROUP}
