@@ -13,12 +13,10 @@ from affidavit.archive.log import LogFiles
 from affidavit.errors import InvalidInput
 from affidavit.evidence.sentence import named
 from affidavit.evidence.stateproof import Proved, position_at, prove
-from affidavit.history.asof import state_at
 from affidavit.limits import STATE_PROOF_NOTE_BYTES_MAX
 from affidavit.server.bodies import JsonResponse
 from affidavit.server.reading import moment_of, position, reader_of
 from affidavit.server.services import Services
-from affidavit.state.fold import State
 from affidavit.state.statement import NoGrant, NoMembership, ObjectWas, Position, Statement
 
 #: The identity that has a handle at a statement's end; where nobody had it then, who has it now.
@@ -63,7 +61,7 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
     last = _position(services, asked.get("at", asked.get("to", "now")), size)
     first = last if "at" in asked else _position(services, _from_its_beginning(asked.get("from", "0")), size)
     live, newest = services.live, services.live.snapshot()
-    then = _state(services, last.index, newest)
+    then = services.history.at(last.index)
     statement = _statement(
         asked, first, last, lambda name: then.identity_of_handle(name) or live.identity_by_handle(name)
     )
@@ -86,15 +84,6 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
         "words": f"`{named(made.name, lambda identity: then.handle_of(identity) or identity)}` was there from position "
         f"{made.since} on" + (f", through {' in '.join(made.via)}." if made.via else "."),
     }
-
-
-def _state(services: Services, index: int, newest: State) -> State:
-    """The state at a position: the newest, where nothing changed since."""
-    if 0 < index <= services.records.size:
-        header = services.records.header(index - 1)
-        if newest.index == (header.log.state if header.root is None else index):
-            return newest
-    return state_at(services.records, index)
 
 
 def _position(services: Services, at: str, size: int) -> Position:

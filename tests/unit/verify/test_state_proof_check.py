@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from logmaker import ORIGIN, SIGNER, T0_NS, Paper, with_fields
+from logmaker import GATEWAY, LEDGER, ORIGIN, SIGNER, T0_NS, Paper, with_fields
 from proofcase import (
     ANA,
     LABS,
     THEO,
     PaperRecords,
     Proved,
+    changed,
     closed,
     grant_on,
     no_grant,
@@ -32,6 +33,7 @@ from proofcase import (
 from affidavit.errors import AffidavitError, InvalidInput, VerificationError
 from affidavit.evidence.stateproof import prove
 from affidavit.record.moment import format_moment
+from affidavit.state.change import decode_ops
 from affidavit.state.prooffile import StateProof
 from affidavit.state.statement import Contradiction, NoGrant, ObjectWas, Position, Statement
 from affidavit.tlog.checkpoint import Checkpoint
@@ -124,6 +126,22 @@ def test_what_was_shown_is_said_and_what_was_not() -> None:
     for words in ("the writer's word", "--kept", "a policy may allow without any grant", "names stand in profiles"):
         assert words in said
     assert 1 == verdict.states
+
+
+def test_lapses_and_drifts_are_states_too() -> None:
+    """What no change says happens to the state all the same: both kinds stand in the chain."""
+    paper = story()
+    ended = {**grant_on("clinic"), "end": second(15)}
+    objects(paper, {f"grant/{ANA}/short": ended})
+    lapse = {"objects": [{"op": "delete", "name": f"grant/{ANA}/short", "based": 15}], "expired": second(15)}
+    paper.add("lapse", LEDGER, lapse, decided=paper.state.index)
+    seen = {"op": "put", "name": "observed/clinic/app", "based": None, "value": {}, "salt": paper.salt_text()}
+    paper.add("drift", GATEWAY, {"objects": [seen]}, system="clinic", decided=paper.state.index)
+    paper.clock("interval")
+    assert [(14, None), (16, ended), (17, None)] == versions(paper, f"grant/{ANA}/short", 14, 19)
+    assert [(17, None), (18, {})] == versions(paper, "observed/clinic/app", 17, 19)
+    assert isinstance(proved(paper, no_grant(ANA, 17, 19)), Proved)
+    assert Contradiction(f"grant/{ANA}/short", 16, ()) == proved(paper, no_grant(ANA, 15, 19))
 
 
 def test_a_name_that_nothing_had_is_said() -> None:
@@ -358,6 +376,27 @@ def test_a_kept_checkpoint_of_the_same_size_must_be_the_same() -> None:
     older = check_state_proof(file, KEY, [note_of(PaperRecords(paper.records).raw[:12])])
     assert ("not compared", 3) == (older.kept[0].result, older.exit_status)
     assert any("--kept" in line for line in older.not_shown)
+
+
+def test_an_object_changed_in_the_past_with_everything_sealed_anew_is_a_fork() -> None:
+    """The thief has the log's key, and lets ana's grant never have been: whoever kept a checkpoint sees two histories."""
+    honest, false = story(), Paper()
+    false.genesis()
+    for record in honest.records[3:]:
+        content = record.content
+        ops = decode_ops(content["objects"]) if "objects" in content else ()
+        if not ops or any(op.name == f"grant/{ANA}/visits" for op in ops):
+            false.clock("interval")
+        else:
+            changed(false, *ops)
+    kept = note_of(PaperRecords(honest.records).raw)
+    lie = proof_of(false, no_grant(ANA, 10, 15))
+    assert isinstance(proved(honest, no_grant(ANA, 10, 15)), Contradiction)
+    assert any("--kept" in line for line in check_state_proof(lie, KEY).not_shown)  # alone, it holds, and says so
+    assert "kept.forked" == code_of(lie, kept=[kept])
+    with pytest.raises(InvalidInput) as error:
+        proved(false, no_grant(ANA, 10, 15), kept)
+    assert "stateproof.fork" == error.value.code
 
 
 def test_a_proof_can_be_made_under_a_kept_checkpoint() -> None:
