@@ -36,7 +36,7 @@ PROVING = (
     Plant(
         "a leaf may stand where its path does not lead",
         "state/mapproof.py",
-        {'                if not f"{item.path:0{PATH_BITS}b}".startswith(above):\n': "                if False:\n"},
+        {'            if not f"{item.path:0{PATH_BITS}b}".startswith(above):\n': "            if False:\n"},
         "a writer hides an object behind another one, and both proofs pass",
         "tests/unit/state/test_map_proofs.py::test_a_leaf_in_the_wrong_place_is_refused",
     ),

@@ -94,6 +94,10 @@ class Wanted:
         return self.form if path >> PATH_BITS - self.length == self.prefix else Form.PATH
 
 
+#: For what is looked for: the leaves of it below a node at a depth.
+Known = dict[Wanted, dict[tuple[bytes, int], tuple[MapLeaf, ...]]]
+
+
 class Opener(Protocol):
     """What is behind the hashes of a map."""
 
@@ -102,45 +106,67 @@ class Opener(Protocol):
 
 
 class MapView:
-    """The state map under one root, as far as an opener opens it."""
+    """The state map under one root, as far as an opener opens it.
 
-    def __init__(self, opener: Opener, root: bytes) -> None:
+    `known` is what was found below a node, for views of several roots: most of what a lookup walks through is the same
+    as under the root before. All of it was opened then, so walking it again would take no item.
+    """
+
+    def __init__(self, opener: Opener, root: bytes, known: Known) -> None:
         self._opener = opener
+        self._known = known
         self.root = root
 
     def find(self, name: str, form: Form) -> MapLeaf | None:
         """The leaf of the object `name`, None where the map holds none."""
         path = int.from_bytes(path_of(name), "big")
-        found = list(self._under(Wanted(path, PATH_BITS, form, name)))
+        found = self._under(Wanted(path, PATH_BITS, form, name))
         return found[0] if found else None
 
-    def under(self, owner: str, form: Form) -> list[MapLeaf]:
+    def under(self, owner: str, form: Form) -> tuple[MapLeaf, ...]:
         """All leaves of an owner, in path order."""
-        return list(self._under(Wanted(owner_path(owner), OWNER_BITS, form)))
+        return self._under(Wanted(owner_path(owner), OWNER_BITS, form))
 
-    def _under(self, wanted: Wanted) -> Iterator[MapLeaf]:
+    def _under(self, wanted: Wanted) -> tuple[MapLeaf, ...]:
         """What is looked for: down to where it would be, then all that hangs there."""
-        length = wanted.length
+        known, length = self._known.setdefault(wanted, {}), wanted.length
         text = f"{wanted.prefix:0{length}b}"
-        waiting = [(self.root, "")]
-        while waiting:
-            node, above = waiting.pop()
-            if node == EMPTY:
-                continue
+        node, depth = self.root, 0
+        walked: list[tuple[bytes, int]] = []
+        found: tuple[MapLeaf, ...] = ()
+        while node != EMPTY:
+            if (node, depth) in known:
+                found = known[node, depth]
+                break
+            walked.append((node, depth))
             item = self._opener.open(node, wanted)
             if isinstance(item, MapLeaf):
-                if not f"{item.path:0{PATH_BITS}b}".startswith(above):
-                    raise _malformed("a leaf stands where its path does not lead")
-                if wanted.at(item.path) is not Form.PATH:
-                    yield item
+                found = tuple(self._all(item, text[:depth], wanted))
+                break
+            at = _below(depth, item)
+            if text[depth:at] != item.bits[: length - depth]:
+                break  # the map goes another way: nothing is there
+            if at >= length:
+                found = tuple(self._all(item, text[:depth], wanted))
+                break
+            node, depth = (item.right if text[at] == "1" else item.left), at + 1
+        known.update(dict.fromkeys(walked, found))
+        return found
+
+    def _all(self, first: Item, above: str, wanted: Wanted) -> Iterator[MapLeaf]:
+        """What is looked for of all that hangs below `above`, left first. Raises `VerificationError`."""
+        waiting: list[tuple[Item | bytes, str]] = [(first, above)]
+        while waiting:
+            node, above = waiting.pop()
+            item = self._opener.open(node, wanted) if isinstance(node, bytes) else node
+            if isinstance(item, Branch):
+                _below(len(above), item)
+                waiting += ((item.right, f"{above}{item.bits}1"), (item.left, f"{above}{item.bits}0"))
                 continue
-            at = above + item.bits
-            if len(at) >= PATH_BITS:
-                raise _malformed("a branch stands below the last bit")
-            # One side, where the prefix says which; both below its end; none where the map goes another way.
-            if text[: len(at)] == at[:length]:
-                onward = text[len(at)] if len(at) < length else "10"
-                waiting += [(item.right if bit == "1" else item.left, at + bit) for bit in onward]
+            if not f"{item.path:0{PATH_BITS}b}".startswith(above):
+                raise _malformed("a leaf stands where its path does not lead")
+            if wanted.at(item.path) is not Form.PATH:
+                yield item
 
 
 class MapProver:
@@ -150,14 +176,15 @@ class MapProver:
         self.items: list[Item] = []
         self._opened: dict[bytes, Item] = {}
         self._subtrees: dict[bytes, Subtree[Version | None]] = {}
+        self._known: Known = {}
 
     def at(self, state: State) -> MapView:
         """The map of a state."""
         whole = state.whole()
         if whole is None:
-            return MapView(self, EMPTY)
+            return MapView(self, EMPTY, self._known)
         self._subtrees[whole.hash] = whole
-        return MapView(self, whole.hash)
+        return MapView(self, whole.hash, self._known)
 
     def open(self, node: bytes, wanted: Wanted) -> Item:
         """As `Opener.open`; but of an object whose value was erased no more than its name. Raises `InvalidInput` where
@@ -186,10 +213,11 @@ class ProvenMap:
     def __init__(self, items: Sequence[Item]) -> None:
         self._items = iter(items)
         self._opened: dict[bytes, Item] = {}
+        self._known: Known = {}
 
     def at(self, root: bytes) -> MapView:
         """The map with this root."""
-        return MapView(self, root)
+        return MapView(self, root, self._known)
 
     def open(self, node: bytes, wanted: Wanted) -> Item:
         """As `Opener.open`."""
@@ -241,6 +269,14 @@ def decode_item(value: Any) -> Item:
         case {"name": str(name), "salt": str(salt), "value": dict(content), **rest} if not rest:
             return MapLeaf(int.from_bytes(path_of(name), "big"), _value_hash(salt, content), name, salt, content)
     raise _malformed("an item is neither a branch nor a leaf")
+
+
+def _below(depth: int, branch: Branch) -> int:
+    """The depth at which a branch has its two sides. Raises `VerificationError` where that is beyond the last bit."""
+    at = depth + len(branch.bits)
+    if at >= PATH_BITS:
+        raise _malformed("a branch stands below the last bit")
+    return at
 
 
 def _shown(leaf: Leaf[Version | None], wanted: Wanted) -> MapLeaf:

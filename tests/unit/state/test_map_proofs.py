@@ -63,7 +63,7 @@ def test_an_empty_map_needs_no_proof() -> None:
     items, answer = proven(
         State(), lambda view: (view.root, view.find("group/a", Form.VALUE), view.under("group", Form.NAME))
     )
-    assert ([], (EMPTY, None, [])) == (items, answer)
+    assert ([], (EMPTY, None, ())) == (items, answer)
 
 
 def test_one_leaf_is_the_root_and_shows_what_is_there_and_what_is_not() -> None:
@@ -94,7 +94,7 @@ def test_two_leaves_of_one_owner_hang_below_one_branch() -> None:
     assert 3 == len(items)
     # Nothing of another owner: the branch alone shows it, for its bits lead elsewhere.
     items, answer = proven(state, lambda view: view.under(f"grant/{ANN}", Form.VALUE))
-    assert ([branch], []) == (items, answer)
+    assert ([branch], ()) == (items, answer)
 
 
 def test_what_an_owner_holds_is_all_of_its_subtree() -> None:
@@ -103,7 +103,7 @@ def test_what_an_owner_holds_is_all_of_its_subtree() -> None:
     items, answer = proven(state, lambda view: view.under(f"grant/{ANN}", Form.VALUE))
     assert sorted(held) == sorted(one.name for one in answer)
     assert [grant("read", "clinic")] * 5 == [one.value for one in answer]
-    assert proven(state, lambda view: view.under(f"grant/{BEN}", Form.VALUE))[1] == []
+    assert proven(state, lambda view: view.under(f"grant/{BEN}", Form.VALUE))[1] == ()
     assert all("identity" not in str(encode_item(item)) for item in items)
 
 
@@ -164,10 +164,10 @@ def test_an_erased_object_is_no_obstacle_to_proofs_about_others() -> None:
         1
     ] == (
         None,
-        [],
+        (),
     )
     held = erased(state_of({**WORLD, f"grant/{ANN}/a": grant("read", "clinic")}), f"grant/{ANN}/a")
-    assert [] == proven(held, lambda view: view.under(f"grant/{BEN}", Form.VALUE))[1]
+    assert () == proven(held, lambda view: view.under(f"grant/{BEN}", Form.VALUE))[1]
     with pytest.raises(InvalidInput) as error:
         MapProver().at(held).under(f"grant/{ANN}", Form.VALUE)
     assert "stateproof.erased" == error.value.code
