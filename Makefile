@@ -52,6 +52,7 @@ bench: .venv/.dev
 	$(BIN)/python bench/ledger.py --memory
 	$(BIN)/python bench/longlog.py --fold
 	$(BIN)/python bench/places.py
+	$(BIN)/python bench/stateproof.py
 	$(BIN)/python bench/gateway.py
 	$(BIN)/python bench/verify.py
 
