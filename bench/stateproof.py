@@ -76,7 +76,7 @@ def main() -> None:
         check_state_proof(made.file, [SIGNER.verifier])
         checked_s = time.process_time() - started
         print(
-            f"{name}: {len(made.file):,} bytes; folded, made and checked in {made_s:.1f} s; checked in {checked_s:.3f} s"
+            f"{name}: {len(made.file):,} bytes; folded, made, checked in {made_s:.1f} s; checked in {checked_s:.3f} s"
         )
 
 
