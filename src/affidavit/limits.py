@@ -214,6 +214,7 @@ HISTORY_CLOSED_MAX = 128  # closed rows that a bucket keeps; more move to a chun
 HISTORY_CACHED_MAX = 512  # buckets and chunks of the history store kept in memory: some 100 KB each in a large one
 HISTORY_COMMIT_CHANGES = 50_000  # changes between two commits of a history store that is built: 200 MB in memory
 HISTORY_WAIT_S = 10.0  # for the live state to apply a change that the log holds already
+STATE_CHANGES_MAX = 20_000  # changes between two moments that are compared: some seconds of reading
 STATE_OBJECTS_MAX = 20_000  # objects in one answer about the state
 CONTEXT_VIEWS_MAX = 4_096  # contexts kept ready: one for each actor and system that are active
 GAPS_LOOK_BACK_DAYS = 7  # gaps that `ready` lists: since the last weekly look

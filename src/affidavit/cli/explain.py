@@ -40,7 +40,7 @@ def _rules(answer: dict[str, Any]) -> None:
     for rule in answer["rules"]:
         put = "" if rule["version"] is None else f" (put by record {rule['version']})"
         say(f"  rule {rule['shown']}{put}", "allow" if answer["decision"] == "allow" else "deny")
-        text = rule["text"] if rule["text"] is not None else _grant_text(rule["value"] or {})
+        text = rule["text"] if rule["text"] is not None else grant_text(rule["value"] or {})
         for line in text.strip().splitlines():
             say(f"    {line}")
         if not rule["agrees"]:
@@ -57,10 +57,10 @@ def _rules(answer: dict[str, Any]) -> None:
         if grant["name"] not in decided:
             counted = "counted too" if grant["counted"] else "did not count at that moment"
             say(f"  {grant['shown']} (put by record {grant['version']}): {counted}")
-            say(f"    {_grant_text(grant['value'] or {})}")
+            say(f"    {grant_text(grant['value'] or {})}")
 
 
-def _grant_text(value: dict[str, Any]) -> str:
+def grant_text(value: dict[str, Any]) -> str:
     """A grant as a person says it."""
     resource = value.get("resource", {})
     text = f"{', '.join(value.get('actions', ()))} on {resource.get('type', '')} {resource.get('id', '')}"

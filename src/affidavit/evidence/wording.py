@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from affidavit.record.moment import format_moment
 
@@ -77,6 +78,17 @@ def duration_words(duration_ns: int) -> str:
 def count_words(count: int, noun: str, plural: str = "") -> str:
     """`1 row`, `12 rows`, `1,104 bytes`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def place_words(answer: Mapping[str, Any]) -> str:
+    """Which position an answer about the state is of, the moment in UTC, and how a time was read."""
+    moment = answer["moment"]
+    if answer["begins"] is not None:
+        return f"before record 0: the log began at {answer['begins'][:19].replace('T', ' ')} UTC"
+    said = f"after the records before {answer['at']}"
+    if moment["read"] is None:
+        return said
+    return f"{said}; read as {moment['read']}: until {moment['utc'][:23].replace('T', ' ')} UTC"
 
 
 def list_words(items: Sequence[str], most: int = 3) -> str:

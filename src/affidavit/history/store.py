@@ -95,8 +95,12 @@ class History:
 
     def versions(self, name: str) -> list[Row]:
         """Every version that the object `name` had, the oldest first, up to the last change of the log."""
+        return self.spans(object_key(name))
+
+    def spans(self, key: str) -> list[Row]:
+        """Every row that there was under `key`, the oldest first, up to the last change of the log."""
         self.at(self._records.size)
-        return self._answer(lambda: self._shelves.spans(object_key(name)))
+        return self._answer(lambda: self._shelves.spans(key))
 
     def rows(self, key: str, index: int) -> list[Row]:
         """The rows under `key` at the state index `index`."""

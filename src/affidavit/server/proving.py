@@ -13,16 +13,17 @@ from affidavit.archive.log import LogFiles
 from affidavit.errors import InvalidInput
 from affidavit.evidence.sentence import named
 from affidavit.evidence.stateproof import Proved, position_at, prove
+from affidavit.history.asof import index_at_time
 from affidavit.limits import STATE_PROOF_NOTE_BYTES_MAX
 from affidavit.server.bodies import JsonResponse
-from affidavit.server.reading import moment_of, position, reader_of
+from affidavit.server.positions import place
+from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
 from affidavit.state.statement import NoGrant, NoMembership, ObjectWas, Position, Statement
 
 #: The identity that has a handle at a statement's end; where nobody had it then, who has it now.
 Identity = Callable[[str], str | None]
 _ID = re.compile(r"\bu-[0-9a-f]{16}\b")
-_MOMENT = "0000-00-00T00:00:00.000000000"
 _ABOUT = ("object", "no_grant", "no_membership")
 _OTHERS = ("system", "group", "at", "from", "to", "withheld", "checkpoint")
 
@@ -59,7 +60,7 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
     keys = services.keys()
     size = keys.open(LogFiles(services.public_log).checkpoint() if note is None else note)[0].size
     last = _position(services, asked.get("at", asked.get("to", "now")), size)
-    first = last if "at" in asked else _position(services, _from_its_beginning(asked.get("from", "0")), size)
+    first = last if "at" in asked else _position(services, asked.get("from", "0"), size, from_its_beginning=True)
     live, newest = services.live, services.live.snapshot()
     then = services.history.at(last.index)
     statement = _statement(
@@ -86,22 +87,15 @@ def _prove(services: Services, asked: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _position(services: Services, at: str, size: int) -> Position:
-    """The position that a text means, under a checkpoint of `size` records."""
+def _position(services: Services, at: str, size: int, *, from_its_beginning: bool = False) -> Position:
+    """The position that a text means, under a checkpoint of `size` records: of a time its end, or its beginning."""
     if at == "now":
         return Position(size)
-    if at.isascii() and at.isdigit():
-        return Position(position(services, at))
-    moment = moment_of(at, services.clock.now_ns())
-    return position_at(position(services, moment), moment, size)
-
-
-def _from_its_beginning(text: str) -> str:
-    """A time with what is missing filled to the beginning of what it names, as an interval begins; `moment_of` fills it
-    to the end. Anything else as it is."""
-    given = text.strip().removesuffix("Z").removesuffix(" UTC").replace(" ", "T")
-    missing = _MOMENT[len(given) + (11 if given[2:3] == ":" else 0) :]
-    return text if given.isdigit() or given == "now" else given + missing
+    where = place(services, at)
+    if where.read is None:
+        return Position(where.index)
+    moment = where.read.first if from_its_beginning else where.read.last
+    return position_at(index_at_time(services.records, moment), moment, size)
 
 
 def _statement(asked: dict[str, str], first: Position, last: Position, identity: Identity) -> Statement:

@@ -14,19 +14,16 @@ from affidavit.evidence import clocks
 from affidavit.evidence.ordering import ordered
 from affidavit.evidence.publishing import publication
 from affidavit.evidence.readiness import Finding, readiness
-from affidavit.evidence.sentence import named, sentence
+from affidavit.evidence.sentence import sentence
 from affidavit.evidence.session import session_of
 from affidavit.evidence.when import when_view
-from affidavit.history.asof import index_at_time
 from affidavit.history.query import Query, parse_query
-from affidavit.limits import SCAN_RECORDS_MAX, STATE_OBJECTS_MAX
-from affidavit.record.moment import format_moment, parse_moment
+from affidavit.limits import SCAN_RECORDS_MAX
 from affidavit.record.read import Record
 from affidavit.server.bodies import JsonResponse, path_index, query_limit, query_number
 from affidavit.server.identity import actor_of, check_may_read
 from affidavit.server.services import Services
 from affidavit.server.views import record_view
-from affidavit.state.view import StateView
 
 _LIMIT_DEFAULT = 50
 
@@ -120,13 +117,6 @@ async def session(request: Request) -> Response:
     return JsonResponse(await run_in_threadpool(_session, services, index))
 
 
-async def state(request: Request) -> Response:
-    """GET /v1/state?at=&prefix=: the objects as of an index (just before that record), a UTC time, or `now`."""
-    services = reader_of(request)
-    at, prefix = request.query_params.get("at", "now"), request.query_params.get("prefix", "")
-    return JsonResponse(await run_in_threadpool(_state, services, at, prefix))
-
-
 async def ready(request: Request) -> Response:
     """GET /v1/ready: the checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
@@ -180,68 +170,3 @@ def _session(services: Services, index: int) -> dict[str, Any]:
         "records": [record_view(services.records.record(at), services) for at in found.records],
         "meanwhile": [record_view(services.records.record(at), services) for at in found.meanwhile],
     }
-
-
-def _state(services: Services, at: str, prefix: str) -> dict[str, Any]:
-    index = position(services, at)
-    then = services.history.at(index)
-    names = _prefixed(then, prefix)
-    if len(names) > STATE_OBJECTS_MAX:
-        raise InvalidInput(
-            "state.size", f"{len(names)} objects are more than one answer holds.", "Ask for a prefix such as grant/."
-        )
-    objects = []
-    for name in names:
-        version = then.get(name)
-        if version is not None:
-            shown = named(name, lambda identity: then.handle_of(identity) or identity)
-            objects.append({"name": name, "shown": shown, "version": version.version, "value": version.value})
-    return {"at": index, "state": then.index, "root": services.history.root_at(then.index), "objects": objects}
-
-
-def _prefixed(then: StateView, prefix: str) -> list[str]:
-    """Names that begin with `prefix`, which may name a person by handle: `grant/ana/`."""
-    parts = prefix.split("/")
-    resolved = "/".join([parts[0], *(then.identity_of_handle(part) or part for part in parts[1:])])
-    return then.names(resolved)
-
-
-def position(services: Services, at: str) -> int:
-    """The count of records up to `at`: an index (the state just before that record), a UTC time, or `now`.
-
-    Raises `InvalidInput`.
-    """
-    if at == "now":
-        return services.records.size
-    if at.isascii() and at.isdigit():
-        return int(at) if len(at) <= 16 else services.records.size + 1
-    return index_at_time(services.records, moment_of(at, services.clock.now_ns()))
-
-
-def moment_of(text: str, now_ns: int) -> str:
-    """The moment that `text` names, whole: missing parts are filled to the end of what it names. UTC.
-
-    `14:17` is today. Raises `InvalidInput`.
-    """
-    given = text.strip().removesuffix("Z").removesuffix(" UTC").replace(" ", "T")
-    if len(given) >= 5 and given[2:3] == ":":
-        given = f"{format_moment(now_ns)[:10]}T{given}"
-    shape = "0000-00-00T00:00:00.000000000"
-    fits = len(given) in (10, 16, 19) or 20 < len(given) <= len(shape)
-    if not fits or any(a != b for a, b in zip(given, shape, strict=False) if b != "0"):
-        raise _no_time(text)
-    filled = given + "Z" if len(given) == len(shape) else _filled(given)
-    try:
-        return format_moment(parse_moment(filled))
-    except InvalidInput:
-        raise _no_time(text) from None
-
-
-def _filled(given: str) -> str:
-    return f"{given}{'0000-00-00T23:59:59.999999999'[len(given) :]}Z"
-
-
-def _no_time(text: str) -> InvalidInput:
-    return InvalidInput(
-        "time.text", f"{text[:40]!r} is no index and no time.", "Write 2026-11-22T14:17, 14:17 (today, UTC), or now."
-    )

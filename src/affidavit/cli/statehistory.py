@@ -1,0 +1,76 @@
+"""`affidavit state history OBJECT`: every version of an object: who put it, when, why, by whose approval."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from affidavit.cli.apply import short
+from affidavit.cli.client import connect
+from affidavit.cli.options import DEFAULTS, Common
+from affidavit.cli.output import print_json, say
+from affidavit.evidence.wording import moment_words
+
+_STYLES = {"added": "allow", "changed": "change", "removed": "deny", "lapsed": "deny", "none": "dim"}
+_WORDS = {"none": "put again as it was"}
+
+
+def history(
+    name: str,
+    /,
+    *,
+    all_: Annotated[
+        bool,
+        Parameter(name="--all", negative="", help="Of an identity: also profile, groups, grants, settings, logins."),
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Every version of the object NAME, the oldest first: what changed, and the record that did it.
+
+    A person may be named by a handle that they have or had: grant/ana/g-1, settings/user/ana. Deletions and lapses are
+    shown too. For example: affidavit state history identity/ana --all
+    """
+    with connect(common) as client:
+        answer = client.get("/v1/state/history", object=name, all="1" if all_ else "0")
+    if common.json:
+        print_json(answer)
+        return 0
+    say(answer["shown"], "strong")
+    for event in answer["versions"]:
+        _print_event(event, answer["object"])
+    return 0
+
+
+def _print_event(event: dict[str, Any], asked: str) -> None:
+    change = event["change"]
+    other = "" if event["object"] == asked else f" {event['shown']}"
+    by = f" by {event['who']}" if event["who"] else "" if event["kind"] in ("lapse", "drift") else " by the log"
+    found = {"lapse": " (it had expired)", "drift": " (found so on the system)"}.get(event["kind"], "")
+    when = moment_words(event["at"], event["bound_ns"])
+    say(f"{event['index']:>6}  {when}  {_WORDS.get(change, change)}{other}{by}{found}", _STYLES[change])
+    why = [f"“{event['reason']}”"] if event["reason"] else []
+    why += [f"ticket {event['ticket']}"] if event["ticket"] else []
+    why += [f"proposal {event['proposal']}"] if event["proposal"] is not None else []
+    for item in event["approvals"]:
+        why.append(
+            f"approved by {item['by']} (record {item['record']})"
+            if item["proved"]
+            else f"approval by {item['by']} only claimed"
+        )
+    why += ["file access"] if event["file_access"] else []
+    if event["erased"]:
+        why.append("the record's body was erased")
+    if why:
+        say(f"        {', '.join(why)}", "dim")
+    for item in event["difference"]:
+        say(f"        {difference_text(item, change)}")
+
+
+def difference_text(item: dict[str, Any], change: str) -> str:
+    """One member's difference on a line."""
+    if change == "added":
+        return f"{item['member']}: {short(item['after'])}"
+    if change in ("removed", "lapsed"):
+        return f"{item['member']}: {short(item['before'])}, until then"
+    return f"{item['member']}: {short(item['before'])} -> {short(item['after'])}"
