@@ -19,6 +19,7 @@ from affidavit.server.bodies import JsonResponse
 from affidavit.server.positions import place
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
+from affidavit.state.objects import GROUP_PREFIX
 from affidavit.state.statement import NoGrant, NoMembership, ObjectWas, Position, Statement
 
 #: The identity that has a handle at a statement's end; where nobody had it then, who has it now.
@@ -112,7 +113,7 @@ def _statement(asked: dict[str, str], first: Position, last: Position, identity:
 
 def _principal(name: str, identity: Identity) -> str:
     """An identity's id or `group:NAME`, of what people type."""
-    found = name if name.startswith(("u-", "group:")) else identity(name)
+    found = name if _ID.fullmatch(name) or name.startswith(GROUP_PREFIX) else identity(name)
     if found is None:
         raise InvalidInput(
             "who.unknown",

@@ -58,6 +58,20 @@ def test_people_are_named_by_handle_and_proved_by_id(desk: Office) -> None:
     assert ask(desk, object="membership/ana/analysts", at="now")["verdict"]["statement"]["versions"][0]["value"] == {}
 
 
+def test_a_handle_may_look_like_the_beginning_of_an_id(desk: Office) -> None:
+    desk.apply({"identity/u-boat": {"kind": "service"}})
+    published(desk)
+    assert desk.live.resolve("u-boat") == checked(desk, ask(desk, no_grant="u-boat"))["principal"]
+
+
+def test_a_moment_in_another_zone_is_that_moment(desk: Office) -> None:
+    at = desk.admin.get("/v1/records/2")["header"]["log"]["at"]
+    hour = (int(at[11:13]) + 1) % 24
+    if hour:
+        said = checked(desk, ask(desk, object="group/administrators", at=f"{at[:11]}{hour:02}{at[13:-1]}+01:00"))
+        assert {"index": 3, "time": at} == said["to"]
+
+
 def test_what_is_not_true_is_answered_and_not_proved(desk: Office) -> None:
     answer = ask(desk, no_grant="theo", system="clinic", **{"from": "0"})
     assert answer["holds"] is False
