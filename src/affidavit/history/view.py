@@ -174,7 +174,8 @@ def listed_under(name: str, value: dict[str, Any]) -> set[tuple[str, str]]:
     if kind in _OWNED:
         found.add((list_key(owner_of(name)), name))
     for owner, key, item in lookups_of(name, value):
-        found.add((list_key(f"{owner}/{key}" if owner == _HANDLE else owner), item))
+        # An owner of one word, such as `handle`, leads from a key to one item; any other is a list of names.
+        found.add((list_key(owner if "/" in owner else f"{owner}/{key}"), item))
     return found
 
 
