@@ -34,6 +34,7 @@ COMMANDS = (
     ("explain", "affidavit.cli.explain", "explain"),
     ("order", "affidavit.cli.order", "order"),
     ("session", "affidavit.cli.session", "session"),
+    ("findings", "affidavit.cli.findings", "findings"),
     ("state", "affidavit.cli.state", "state"),
     ("verify", "affidavit.cli.verify", "verify"),
     ("receipt", "affidavit.cli.receipt", "receipt"),

@@ -4,7 +4,7 @@ what changed last, and whether deciding again gives the same. Everything is read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Explainer:
         context = self._context(record, state, system)
         last = self._last_change(record, context, system)
         rules = [_rule(item, state, self.names) for item in _unique(authorization["determining"])]
-        observed = _only_observed(authorization, rules)
+        observed = only_observed(authorization["decision"], rules)
         said = sentence(record, self.names, self.bound_of(record.header)).rstrip(".")
         if last is not None:
             said += last["words"]
@@ -131,7 +131,7 @@ class Explainer:
     def _last_change(self, record: Record, context: Mapping[str, Any], system: str) -> dict[str, Any] | None:
         """The last change before the decision that bears on this actor on this system; None where none does."""
         determining = {item["policy"] for item in record.content["authorization"]["determining"]}
-        bears = _bearing(record.header.actor or "", system, [item["group"] for item in context["groups"]])
+        bears = bearing(record.header.actor or "", system, [item["group"] for item in context["groups"]])
         for at in reversed(changes_before(self.records, record.header.decided or 0)):
             change = self.records.record(at)
             touched = [str(op["name"]) for op in change.content.get("objects", ()) if bears(str(op.get("name")))]
@@ -239,7 +239,7 @@ def context_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> l
     return found
 
 
-def _bearing(actor: str, system: str, groups: list[str]) -> Callable[[str], bool]:
+def bearing(actor: str, system: str, groups: list[str]) -> Callable[[str], bool]:
     """Whether a change to an object bears on what `actor` may do on `system`, and on how that is captured."""
     principals = (actor, *(f"group:{group}" for group in groups))
     exact = {
@@ -279,10 +279,11 @@ def _rule(item: tuple[str, str], state: StateView, names: Names) -> dict[str, An
     }
 
 
-def _only_observed(authorization: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
+def only_observed(decision: str, rules: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether what allowed it are rules that allow everything. Each of `rules` has its `name`, and its `text`."""
     text = observe_all()["text"]
     return (
-        authorization["decision"] == "allow"
+        decision == "allow"
         and bool(rules)
         and all(rule["name"] == "policy/observe-all" or rule["text"] == text for rule in rules)
     )

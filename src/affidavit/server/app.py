@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, asof, proving, reading, rotating, streaming
+from affidavit.server import administering, asof, finding, proving, reading, rotating, streaming
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -34,6 +34,7 @@ ROUTES = (
     ("GET", "/v1/records/{index}/explain", reading.explain),
     ("GET", "/v1/order", reading.order),
     ("GET", "/v1/sessions/{index}", reading.session),
+    ("GET", "/v1/findings", finding.findings),
     ("GET", "/v1/state", asof.state),
     ("GET", "/v1/state/context", asof.context),
     ("GET", "/v1/state/history", asof.history),
