@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mutations.asof import ASOF
 from mutations.judging import JUDGING
 from mutations.proving import PROVING
 from mutations.reopening import REOPENING
 from mutations.serving import SERVING
 from mutations.writing import WRITING
 
-PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING)
+PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *ASOF)

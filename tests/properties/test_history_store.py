@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -205,4 +206,36 @@ def test_versions_of_an_object_are_all_there_the_oldest_first(tmp_path: Path) ->
         puts = [(row.start, "put") for row in rows]
         ended = [(row.stop, "delete") for row in rows if row.stop >= 0 and row.stop not in {r.start for r in rows}]
         assert sorted(puts + ended) == expected
+    history.close()
+
+
+def test_the_folder_may_be_deleted_while_it_is_in_use(tmp_path: Path) -> None:
+    sheet = play(9, 60)
+    sheet.end = 30
+    history = opened(sheet, tmp_path)
+    history.at(30)
+    shutil.rmtree(tmp_path / "history")
+    assert_same(history.at(30), state_at(sheet, 30))
+    sheet.end = None
+    assert_same(history.at(sheet.size), state_at(sheet, sheet.size))
+    history.close()
+    history = opened(sheet, tmp_path)
+    assert_same(history.at(sheet.size), state_at(sheet, sheet.size))
+    history.close()
+
+
+def test_an_older_bucket_put_back_is_found(tmp_path: Path) -> None:
+    sheet = play(10, 80)
+    sheet.end = 40
+    history = opened(sheet, tmp_path)
+    history.at(40)
+    with contextlib.closing(sqlite3.connect(tmp_path / "history" / "objects.sqlite")) as database:
+        older = database.execute("SELECT data, id FROM blob WHERE id >= 0").fetchall()
+    sheet.end = None
+    history.at(sheet.size)
+    history.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "history" / "objects.sqlite")) as database, database:
+        database.executemany("UPDATE blob SET data = ? WHERE id = ?", older)
+    history = opened(sheet, tmp_path)
+    assert_same(history.at(sheet.size), state_at(sheet, sheet.size))
     history.close()

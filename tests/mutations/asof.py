@@ -1,0 +1,36 @@
+"""Defects of answers as of then: what the store is taken for, which moment a text names, what counted at that moment."""
+
+from __future__ import annotations
+
+from mutations.plant import Plant
+
+ASOF = (
+    Plant(
+        "a history store of another log is taken up",
+        "history/store.py",
+        {"header.kind in STATE_KINDS and header.root == shelves.root": "header.kind in STATE_KINDS"},
+        "`explain` and `state` tell of permissions that this log never gave",
+        "tests/properties/test_history_store.py::test_a_store_of_another_log_is_built_again",
+    ),
+    Plant(
+        "an older bucket of the history store is believed",
+        "history/shelves.py",
+        {"if data is None or data[-_TAG_BYTES:] != tag:": "if data is None:"},
+        "who can write to the folder takes a grant out of the answers, by putting an older piece of the file back",
+        "tests/properties/test_history_store.py::test_an_older_bucket_put_back_is_found",
+    ),
+    Plant(
+        "what a clock showed twice is one of the two",
+        "history/moments.py",
+        {"    if len(found) != 1:\n": "    if not found:\n"},
+        "the answer is of another hour than the one that was meant",
+        "tests/unit/history/test_moments.py::test_what_names_no_moment_is_refused_with_the_reason",
+    ),
+    Plant(
+        "a grant is shown as live at its end",
+        "evidence/governing.py",
+        {'at >= value["end"]': 'at > value["end"]'},
+        "the answer shows a permission that no decision could use any more",
+        "tests/unit/evidence/test_governing.py::test_a_grant_is_live_from_its_start_and_not_at_its_end",
+    ),
+)
