@@ -115,6 +115,10 @@ class Case:
 
     def backup(self, target: Path, progress: Progress = lambda *_: None) -> Copied:
         """Bring the copy in `target` up to the log, as `affidavit backup` does."""
+        return self.run_of_backup(target).run(progress)
+
+    def run_of_backup(self, target: Path) -> Backup:
+        """One run, not begun yet."""
         secrets, source = self.secrets or Secrets.load(self.disk, self.root / "secrets"), Layout(self.root)
 
         def chain() -> KeyChain:
@@ -124,7 +128,7 @@ class Case:
             return Reader.of_folder(self.root, self.disk, secrets.body_keys_by_id, chain())
 
         now = format_moment(self.clock.now_ns())
-        return Backup(self.disk, source, Layout(target), chain, reader, now).run(progress)
+        return Backup(self.disk, source, Layout(target), chain, reader, now)
 
     def stream(self) -> str:
         return self.random.randbytes(16).hex()

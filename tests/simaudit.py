@@ -47,6 +47,7 @@ class SimArchive:
         self.journal = SimSource(disk, root / "journal")
         self.secrets = None
         self.checkpoints = SimSource(disk, root / "checkpoints")
+        self.copying = SimSource(disk, root / "copying")
 
 
 def failed(verdict: Verdict) -> list[str]:

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,12 @@ def wrong_with(root: Path, before: Known) -> list[str]:
 
 def unproven(root: Path, before: Known) -> list[str]:
     """What `verify` finds, from the first key on and with the checkpoint from before the command."""
-    verdict = verify(open_archive(str(root)), before.pinned, {}, [before.checkpoint], only="structure")
+    return accused(root, before, [before.checkpoint])
+
+
+def accused(root: Path, before: Known, kept: Sequence[bytes] = ()) -> list[str]:
+    """What `verify` finds, from the first key on."""
+    verdict = verify(open_archive(str(root)), before.pinned, {}, kept, only="structure")
     return [f"verify: {one.code} {one.message}" for check in verdict.checks for one in check.findings]
 
 
@@ -179,7 +184,8 @@ class Backup:
 
     def broken_off(self, root: Path, result: Result) -> list[str]:
         del result
-        return wrong_with(root / "log", self.before)
+        left = [f"the copy, broken off: {one}" for one in accused(root / "copy", self.before)]
+        return left + wrong_with(root / "log", self.before)
 
     def finished(self, root: Path) -> list[str]:
         return [f"the copy: {one}" for one in unproven(root / "copy", self.before)]
@@ -298,14 +304,14 @@ class Campaign:
             life = lead(work.command(root), folder, call, f"{call}:{verb}:when={when}")
             injected = [line for line in life.trace if "(INJECTED)" in line]
             elsewhere = bool(injected) and not any(str(root) in line for line in injected)
-            if elsewhere:  # its own output, or a folder in /tmp: not the log's
+            if elsewhere:  # its own output, or a folder in /tmp
                 self._result.elsewhere += 1
             elif injected or life.status == -signal.SIGKILL:
                 self._result.injected[f"{name} {verb.partition('=')[2]}"] += 1
             else:
                 self._result.missed += 1
             wrong = [] if life.status in (0, 1, 2, 3, DEFECT, -signal.SIGKILL) else [f"status {life.status}"]
-            if life.status == DEFECT and not elsewhere:
+            if life.status == DEFECT:
                 wrong.append(f"an error that is none of the product's: {life.said[-800:]}")
             wrong += work.broken_off(root, self._result)
             status, said = again(work.command(root), folder)

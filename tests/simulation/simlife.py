@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
+from simclinic import ClinicProducer
 from simdisk import Crash
 from simkeys import deny_rotation, rotate
 from simproducers import Producer
@@ -13,6 +14,8 @@ from simrot import judge_read
 from simtruth import demand
 
 from affidavit.errors import AffidavitError, Corruption, Unavailable
+from affidavit.history.live import FOLLOWED_KINDS, Live
+from affidavit.history.shared import SharedRecords
 from affidavit.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class Life:
             "copy": self._copy,
         }
         self._stopped = False
+        self._live = self._load() if world.clinic else None
         self._switching = self._chance.choice((0.02, 0.2, 0.6))
         self._producers = [self._producer() for _ in range(self._chance.randrange(1, 5))]
         self._main = getcurrent()
@@ -55,6 +59,11 @@ class Life:
             self._finish()
             world.disk.pause = _no_pause
         world.former = (world.former + [one for one in self._producers if one.sealed])[-10:]
+
+    @property
+    def _may_rotate(self) -> bool:
+        """Those who ask here are nobody in particular: in a clinic, their bodies would not follow from the state."""
+        return not self.world.lying and not self.world.clinic
 
     @property
     def _failed(self) -> bool:
@@ -83,9 +92,9 @@ class Life:
             self._producers[self._chance.randrange(len(self._producers))] = self._producer()
         elif luck < 0.97:
             self._try_a_former_stream()
-        elif luck < 0.979 and not world.lying and not self._busy("writer"):
+        elif luck < 0.979 and self._may_rotate and not self._busy("writer"):
             self._slice("writer", "rotation")
-        elif luck < 0.98:
+        elif luck < 0.98 and not world.clinic:
             deny_rotation(self.ledger)
         elif luck < 0.985 and not world.lying:
             self._slice("copy")
@@ -100,7 +109,18 @@ class Life:
 
     def _producer(self) -> Producer:
         world = self.world
-        return Producer(world.case, self._chance, world.boot, world.truth, world.counts)
+        surroundings = (world.case, self._chance, world.boot, world.truth, world.counts)
+        return Producer(*surroundings) if self._live is None else ClinicProducer(*surroundings, self._live)
+
+    def _load(self) -> Live:
+        """The live state, as a server loads it; what is left to happen to the disk waits that long."""
+        disk = self.world.disk
+        waiting, disk.crash_at, disk.fail_at = (disk.crash_at, disk.fail_at), 0, 0
+        before = disk.steps
+        live = Live.load(SharedRecords(self.ledger.reader()))
+        disk.crash_at, disk.fail_at = (at and at + disk.steps - before for at in waiting)
+        self.ledger.follow(live.applied, FOLLOWED_KINDS)
+        return live
 
     def _move_clock(self) -> None:
         clock, luck = self.world.clock, self._chance.random()

@@ -117,7 +117,8 @@ def rot(world: World) -> None:
     world.say(f"bit {bit} of {path} turns over at {offset} of {len(data)}")
     world.counts["flips"] += 1
     disk.injected["bit flip"] += 1
-    for what in (_judge, mend):
+    before_it = bytes(data)
+    for what in (lambda world, path: _judge(world, path, before_it), mend):
         before = disk.state()
         disk.flip(path, offset, bit)
         shown, disk.shown = disk.shown, lambda _: None
@@ -128,7 +129,7 @@ def rot(world: World) -> None:
         disk.restore(before)
 
 
-def _judge(world: World, path: Path) -> str:
+def _judge(world: World, path: Path, data: bytes) -> str:
     """What became of a turned bit: who found it. Everything is put back by the caller."""
     place = place_of(world.layout, path)
     ledger = None
@@ -152,8 +153,9 @@ def _judge(world: World, path: Path) -> str:
         same = _same(world, headers=True)
         demand(same >= world.truth.published.size, f"a bit in {path} changed a published record, and nobody noticed")
         return "taken for a torn write"
-    demand(not world.disk.exists(path), f"a bit in {path} turned over, and nobody noticed")
-    return "removed as no longer needed"
+    held = world.disk.copy(path) if world.disk.exists(path) else data
+    demand(held == data, f"a bit in {path} turned over, and nobody noticed")
+    return "removed as no longer needed, or written anew"
 
 
 def mend(world: World, path: Path) -> str:
@@ -162,8 +164,6 @@ def mend(world: World, path: Path) -> str:
     found = _examined(world)
     if obstacles(found):
         return f"beyond mending ({place})"
-    if any(world.layout.root / stray.where == path for stray in found.strays):
-        return f"not published ({place})"  # by a publication that was cut short: nothing speaks of it, and fsck compares it with nothing
     for stops in range(_STOPS_MAX + 1):
         soon = world.disk.steps + world.chance.randrange(1, 150)
         if stops < _STOPS_MAX:

@@ -30,8 +30,10 @@ from typing import Any
 
 from ledgercase import ORIGIN, Case, HandClock, clock_status
 from simaudit import SimArchive, failed
+from simclinic import ClinicCase
 from simcopy import Copies
 from simdisk import Crash, SimDisk
+from simgrown import grown
 from simkeys import NamedKeys
 from simlife import Life
 from simmaking import make_log
@@ -58,6 +60,10 @@ ENDS = ("crash", "crash", "crash", "kill", "kill", "fault", "fault", "fault", "c
 TRACE_LINES = 60
 NOTE_BYTES = 100_000
 KEPT_MAX = 20
+#: Limits while a log grows, the same for every seed: its journal is not pruned, so the truth is read from it.
+_GROWING = {"SEGMENT_BYTES": 4_000_000, "PREALLOCATE_BYTES": 60_000, "SEGMENTS_KEPT": 1_000, "SNAPSHOT_RECORDS": 10_000}
+#: Of the honest worlds.
+CLINICS = 0.15
 
 
 class Frozen(HandClock):
@@ -72,11 +78,14 @@ class Frozen(HandClock):
 class World:
     """Lead lives until a `Violation`. `counts` says what happened, `trace` what happened last."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, clinics: float = CLINICS) -> None:
         self.chance = random.Random(seed)
         self.kind = self.chance.choice(KINDS)
         self.disk = SimDisk(self.chance.getrandbits(64))
-        self.case = Case(self.disk, ROOT, self.chance.getrandbits(64))
+        #: Whether bodies follow from the state, so that a log that was closed can be judged with them.
+        self.clinic = self.kind == "honest" and random.Random(f"clinic {seed}").random() < clinics
+        case = ClinicCase if self.clinic else Case
+        self.case = case(self.disk, ROOT, self.chance.getrandbits(64))
         self.case.clock = self.clock = Frozen()
         self.counts: Counter[str] = Counter()
         self.trace: deque[str] = deque(maxlen=TRACE_LINES)
@@ -89,9 +98,14 @@ class World:
         self.layout = LAYOUT
         self.turned: Turned | None = None
 
-    def begin(self) -> None:
-        """Make the log."""
-        secrets = make_log(self.case, LAYOUT, self.chance, self.counts)
+    def begin(self, *, from_grown: bool = False) -> None:
+        """Make the log, or begin with one that has grown."""
+        if from_grown:
+            with small(**_GROWING):
+                made = grown(ROOT)
+            secrets = made.put(self.case)
+        else:
+            secrets = make_log(self.case, LAYOUT, self.chance, self.counts)
         self.keys = NamedKeys(self.case, self.truth, LAYOUT, secrets.verifiers)
         self.copies = Copies(self.disk, self.case, self.truth, self.keys, self.counts)
         self.disk.note = self.say
@@ -146,8 +160,18 @@ class World:
         demand(not failed(verdict), f"verify accuses an honest log of {size}: {failed(verdict)}")
         if final and self.chance.random() < 0.3:
             self._read_bodies()
+        if final and self.clinic:
+            self._judge_all(kept)
         if final:
             demand(verdict.exit_status == 0, f"verify has doubts about a whole log: {verdict.scope.not_checked}")
+
+    def _judge_all(self, kept: list[bytes]) -> None:
+        """Every duty, with the bodies."""
+        keys = self.secrets().body_keys_by_id
+        verdict = verify(SimArchive(self.disk, ROOT), self.keys.first, keys, kept)
+        demand(not failed(verdict), f"verify accuses an honest clinic: {failed(verdict)}")
+        demand(verdict.exit_status == 0, f"verify has doubts about a whole clinic: {verdict.scope.not_checked}")
+        self.counts["logs judged with all their bodies"] += 1
 
     def _read_bodies(self) -> None:
         """Every body opens, and is what its header names."""
@@ -244,7 +268,7 @@ class World:
         if self.chance.random() < 0.1:
             self.look(final=False)
         if self.chance.random() < 0.3:
-            self.copies.check(interrupted=True)
+            self.copies.check()
         if self.chance.random() < 0.2:
             self._fold_twice()
 
@@ -302,4 +326,4 @@ def small(**limits: Any) -> Iterator[None]:
             setattr(module, name, value)
 
 
-__all__ = ["Violation", "World", "small"]
+__all__ = ["CLINICS", "Violation", "World", "small"]

@@ -145,6 +145,12 @@ def _older_checkpoint(case: Case) -> None:
     (case.folder / CHECKPOINT).write_bytes(case.kept[0])
 
 
+def _called_a_copy(case: Case) -> None:
+    _older_checkpoint(case)
+    (case.folder / "copying").mkdir()
+    (case.folder / "copying/checkpoint").write_bytes(case.kept[-1])
+
+
 def _signed_by(name: str) -> Alter:
     """The checkpoint signed by a key that the thief made."""
 
@@ -181,7 +187,12 @@ def _checkpoints() -> list[Tampering]:
         row("signed by another key of the same name", _signed_by(ORIGIN), "note.unknown"),
         row("swapped with another log's", _signed_by("log.example/other"), "note.unknown"),
         _row(part, "put back to an older one", _older_checkpoint, Found(4, "files.beyond", where=BUNDLE)),
-    ]
+        Tampering(
+            part, "put back to an older one, and the folder called a copy on its way to the newer one", _called_a_copy, (),
+            "only the newer checkpoint itself explains what lies beyond the older one, and the verdict says that the log "
+            "signed it, and how many records it is of; exit status 3", LONG, said="this copy is not finished",
+        ),
+    ]  # fmt: skip
 
 
 # -- entries -------------------------------------------------------------------------------------------------------------

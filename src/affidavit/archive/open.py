@@ -24,6 +24,7 @@ class Archive:
     journal: Source | None
     secrets: Path | None
     checkpoints: Source | None = None
+    copying: Source | None = None
 
 
 def open_archive(location: str) -> Archive:
@@ -70,5 +71,11 @@ def _data_folder(location: str, folder: Path) -> Archive:
     secrets = folder / "secrets"
     secrets_or_none = secrets if secrets.is_dir() else None
     return Archive(
-        location, Folder(folder / "log"), part("bodies"), part("journal"), secrets_or_none, part("checkpoints")
+        location,
+        Folder(folder / "log"),
+        part("bodies"),
+        part("journal"),
+        secrets_or_none,
+        part("checkpoints"),
+        part("copying"),
     )

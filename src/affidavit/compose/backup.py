@@ -7,7 +7,7 @@ from pathlib import Path
 from affidavit.clock import SystemClock
 from affidavit.durable import OsDisk
 from affidavit.errors import InvalidInput
-from affidavit.ledger.backup import Backup, Copied, Progress
+from affidavit.ledger.backup import Backup, Copied, Progress, copy_all
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.reader import Reader
@@ -33,10 +33,7 @@ def backup(root: Path, target: Path, progress: Progress | None, *, secrets: bool
 
     now = format_moment(SystemClock().now_ns())
     run = Backup(disk, source, Layout(target.absolute()), chain, reader, now)
-    copied = run.run(progress or _unseen)
-    if secrets:
-        run.copy_secrets()
-    return copied
+    return copy_all(run, progress or _unseen) if secrets else run.run(progress or _unseen)
 
 
 def _unseen(what: str, done: int, count: int) -> None:

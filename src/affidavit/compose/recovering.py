@@ -22,6 +22,7 @@ from affidavit.durable import PRIVATE, clear_temporary, write_whole
 from affidavit.errors import Corruption, InvalidInput
 from affidavit.history.live import Live
 from affidavit.history.shared import SharedRecords
+from affidavit.ledger.backup import forget_unfinished
 from affidavit.ledger.fsck import Examination, Progress
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.own import Host, Own, loss_record
@@ -166,6 +167,7 @@ def go_on(root: Path, situation: Situation, *, newest_copy: bool) -> Done:
             now_ns = site.clock.now_ns()
             start = str(situation.pending.get("start") or repair.last_at) or format_moment(now_ns)
             ledger.write_own([loss_record(situation.cause, start, now_ns, _detail(situation), situation.lost)])
+        forget_unfinished(site.disk, site.layout)
         site.disk.unlink(site.layout.pending)
         site.disk.sync_folder(site.root)
     finally:

@@ -10,10 +10,12 @@ a second later. Here the order makes the copy right:
  3. the tree must lead to the signed root, else nothing is signed over in the copy: a damaged log never replaces a good
     copy;
  4. the copy's journal holds what is newer than the last full bundle, published or not;
- 5. the rotation notes that the checkpoint rests on; then the checkpoint. Until it is there, the copy is the one before;
-    what was written for the one to come lies beside it, and `verify` names it (`files.beyond`, `journal.order`,
-    `key.beyond`), until the next run, or `recover`, ends it;
+ 5. the rotation notes that the checkpoint rests on; then the checkpoint;
  6. checkpoints that the log kept, as far as they are not ahead of it.
+
+Before the first of these, `DIR/copying` says where this is going: the checkpoint to come, and the rotation notes that
+it rests on. It is removed last. So whatever stops a run, the copy holds all of the checkpoint that it has, and `verify`
+calls what lies beside that a copy that is not finished, until the next run, or `recover`, ends it.
 
 A copy that has seen more than the log is the newer one: then nothing is written, and the log should not go on either.
 The copy holds `recover.json`, so no writer opens it before `recover` has said what going on from a copy means.
@@ -22,19 +24,21 @@ The copy holds `recover.json`, so no writer opens it before `recover` has said w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affidavit.durable import PRIVATE, PRIVATE_FOLDER, PUBLIC, Disk, clear_temporary, write_whole
-from affidavit.errors import Corruption, InvalidInput, VerificationError
+from affidavit.durable import PRIVATE, PRIVATE_FOLDER, PUBLIC, PUBLIC_FOLDER, Disk, clear_temporary, write_whole
+from affidavit.errors import Corruption, InvalidInput, Unavailable, VerificationError
 from affidavit.ledger.guard import PublishedTree
+from affidavit.ledger.keys import NEXT_KEY
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.strays import find_strays
 from affidavit.limits import (
     BODY_BUNDLE_BYTES_MAX,
     NOTE_BYTES_MAX,
+    READ_TRIES_MAX,
     ROTATION_SIZES_BYTES_MAX,
     SECRET_BYTES_MAX,
     TILE_WIDTH,
@@ -49,6 +53,7 @@ from affidavit.tlog.tiles import encode_entries, tile_width
 Progress = Callable[[str, int, int], None]
 _BUNDLES_AT_ONCE = 32  # what is in memory, and synced together
 _UNFINISHED = "backup"
+_FILE_BYTES_MAX = max(NOTE_BYTES_MAX, SECRET_BYTES_MAX)
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,18 @@ class Backup:
         reader = self._reader()
         for folder in (self._target.root, self._target.bodies, self._target.journal):
             self._disk.make_folder(folder, PRIVATE_FOLDER)
+        self._disk.make_folder(self._target.log, PUBLIC_FOLDER)
         clear_temporary(self._disk, self._temporary)
         self._write_marker(signed, reader.size)
+        self._announce(note, signed.size)
         self._copy_records(reader, before, signed, progress)
         self._write_journal(reader, signed)
         self._copy_file(Path("affidavit.toml"), PUBLIC)
-        self._copy_keys(signed.size)
+        self._copy_keys(signed.size, self._target.log)
         self._write([(self._target.checkpoint, note)], PUBLIC)
         self._copy_kept(signed.size)
         self._drop_old(signed)
+        forget_unfinished(self._disk, self._target)
         return Copied(signed.size, reader.size, signed.size - (0 if before is None else before.size))
 
     def _reader(self) -> Reader:
@@ -126,7 +134,7 @@ class Backup:
         """What the copy was at its last run, which the log must continue."""
         note = self._disk.read(self._target.checkpoint, NOTE_BYTES_MAX)
         if note is None:
-            ours = {"log", "bodies", "journal", "unfinished", self._target.pending.name}
+            ours = {"log", "bodies", "journal", "unfinished", self._target.pending.name, self._target.copying.name}
             if set(self._disk.names(self._target.root)) - ours:
                 raise InvalidInput("backup.folder", f"{self._target.root} holds something else.", "Name another one.")
             return None
@@ -154,6 +162,11 @@ class Backup:
         said = {"what": "backup", "cause": "restore", "at": self._now, "size": signed.size}
         note = {**said, "lost": {"first": held, "readable": 0}}
         self._write([(self._target.pending, json.dumps(note).encode())], PRIVATE)
+
+    def _announce(self, note: bytes, size: int) -> None:
+        """Say where this is going, the checkpoint last: until that is there, nothing else of the copy was touched."""
+        self._copy_keys(size, self._target.copying)
+        self._write([(self._target.copying / "checkpoint", note)], PUBLIC)
 
     def _copy_records(self, reader: Reader, before: Checkpoint | None, signed: Checkpoint, progress: Progress) -> None:
         """Every record from the copy's last full bundle on; then the root, before anything rests on it."""
@@ -221,13 +234,13 @@ class Backup:
             parts.append(encode_frame(start, records))
         self._write([(self._target.journal / segment_name(base), b"".join(parts))], PRIVATE)
 
-    def _copy_keys(self, size: int) -> None:
+    def _copy_keys(self, size: int, folder: Path) -> None:
         """Rotation notes up to `size`: without them the checkpoint to come cannot be opened."""
         data = self._disk.read(self._source.log / SIZES_PATH, ROTATION_SIZES_BYTES_MAX)
         sizes = [] if data is None else [one for one in decode_sizes(data) if one <= size]
         for one in sizes:
-            self._copy_file(Path("log") / rotation_path(one), PUBLIC)
-        listed = self._target.log / SIZES_PATH
+            self._copy(self._source.log / rotation_path(one), folder / rotation_path(one), PUBLIC)
+        listed = folder / SIZES_PATH
         if sizes and self._disk.read(listed, ROTATION_SIZES_BYTES_MAX) != encode_sizes(sizes):
             self._write([(listed, encode_sizes(sizes))], PUBLIC)
 
@@ -238,16 +251,44 @@ class Backup:
             if note is not None and _size_said(note) <= size:
                 self._copy_file(Path("checkpoints") / name, PUBLIC)
 
-    def copy_secrets(self) -> None:
-        """The keys too: then whoever holds the copy can read every body and sign in the log's name."""
-        for path in _files(self._disk, self._source.secrets):
-            self._copy_file(path.relative_to(self._source.root), PRIVATE)
+    def secrets(self) -> Mapping[Path, bytes]:
+        """The files of secrets, by their path below the data folder, as they were all at one moment.
+
+        Raises `Unavailable` where they change all the time.
+        """
+        seen: Mapping[Path, bytes] | None = None
+        for _ in range(READ_TRIES_MAX):
+            before, seen = seen, self._read_secrets()
+            # No key comes back once it is gone: what two readings have in common stood there between them.
+            if seen == before:
+                return seen
+        raise rotating()
+
+    def write_secrets(self, held: Mapping[Path, bytes]) -> None:
+        """Into the copy: then whoever holds it can read every body and sign in the log's name."""
+        changed = []
+        for where, data in held.items():
+            path = self._target.root / where
+            if not self._disk.exists(path) or self._disk.read_private(path, _FILE_BYTES_MAX) != data:
+                changed.append((path, data))
+        self._write(changed, PRIVATE)
+        for path in _files(self._disk, self._target.secrets):
+            if path.name == NEXT_KEY and path.relative_to(self._target.root) not in held:
+                self._disk.unlink(path)  # of a rotation that was under way at an earlier run
+
+    def _read_secrets(self) -> Mapping[Path, bytes]:
+        found = {
+            path: self._disk.read_private(path, _FILE_BYTES_MAX) for path in _files(self._disk, self._source.secrets)
+        }
+        return {path.relative_to(self._source.root): data for path, data in found.items() if data is not None}
 
     def _copy_file(self, where: Path, mode: int) -> None:
-        read = self._disk.read_private if mode == PRIVATE else self._disk.read
-        data = read(self._source.root / where, max(NOTE_BYTES_MAX, SECRET_BYTES_MAX))
-        if data is not None and self._disk.read(self._target.root / where, NOTE_BYTES_MAX) != data:
-            self._write([(self._target.root / where, data)], mode)
+        self._copy(self._source.root / where, self._target.root / where, mode)
+
+    def _copy(self, source: Path, target: Path, mode: int) -> None:
+        data = self._disk.read(source, _FILE_BYTES_MAX)
+        if data is not None and self._disk.read(target, _FILE_BYTES_MAX) != data:
+            self._write([(target, data)], mode)
 
     def _drop_old(self, signed: Checkpoint) -> None:
         """Journal segments of earlier runs, and partial files that are over."""
@@ -256,13 +297,46 @@ class Backup:
             if name != base:
                 self._disk.unlink(self._target.journal / name)
         self._disk.sync_folder(self._target.journal)
-        for stray in find_strays(self._disk, self._target, signed.size, signed.size, ()):
+        for stray in find_strays(self._disk, self._target, signed.size, signed.size):
             if stray.rubbish:
                 self._disk.unlink(self._target.root / stray.where)
 
     def _write(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
         if files:
             write_whole(self._disk, self._temporary, files, mode)
+
+
+def copy_all(run: Backup, progress: Progress) -> Copied:
+    """The copy, with the secrets that belong to it: those in force before and after. Raises as `run` and `secrets`."""
+    for _ in range(READ_TRIES_MAX):
+        before = run.secrets()
+        copied = run.run(progress)
+        if run.secrets() == before:
+            run.write_secrets(before)
+            return copied
+    raise rotating()
+
+
+def forget_unfinished(disk: Disk, layout: Layout) -> None:
+    """This is no copy on its way any more. The checkpoint goes first: without it the rest says nothing."""
+    if not disk.exists(layout.copying):
+        return
+    disk.unlink(layout.copying / "checkpoint")
+    disk.sync_folder(layout.copying)
+    for path in _files(disk, layout.copying):
+        disk.unlink(path)
+    disk.unlink(layout.copying / Path(SIZES_PATH).parent)
+    disk.unlink(layout.copying)
+    disk.sync_folder(layout.root)
+
+
+def rotating() -> Unavailable:
+    """The key is being replaced while its files are copied."""
+    return Unavailable(
+        "backup.rotating",
+        "The log's keys changed while they were copied.",
+        "The copy is whole, without the newest keys. Run it again once `affidavit key rotate` is done.",
+    )
 
 
 def _size_said(note: bytes) -> int:

@@ -4,7 +4,7 @@ The order is what makes a crash harmless: entry bundles, body bundles and hash t
 and renamed, its folder synced; then, by the publisher, the checkpoint that speaks of them. A full bundle or tile that
 is there already, from a publication that a crash cut short, must hold exactly what would be written: it is compared,
 never rewritten. Partial ones of every published size stay until the full one is published under a checkpoint; then they
-are removed, and what a crash leaves of them at the next start.
+are removed, and what a crash leaves of them at the next start; so are those of a publication that it cut short.
 """
 
 from __future__ import annotations
@@ -153,6 +153,28 @@ def remove_left_partials(disk: Disk, layout: Layout, size: int) -> None:
                 if stem != name and stem.isdecimal() and first + int(stem) < full:
                     _remove_folder(disk, folder / name)
         level += 1
+
+
+def remove_unsigned(disk: Disk, layout: Layout, size: int, end: int) -> None:
+    """Remove the partials of a publication beyond the checkpoint of `size` that was cut short; `end`: the journal's.
+
+    Nothing speaks of them, and the next publication writes its own. Full ones stay: they are compared with what would
+    be written. The highest level goes first, durably: as long as any is left, one of level 0 tells their size.
+    """
+    levels = range((max(end, 1).bit_length() - 1) // 8, -1, -1)
+    for level in levels:
+        for index in range(size >> 8 * (level + 1), (end >> 8 * (level + 1)) + 1):
+            held = tile_width(size, level, index)
+            for full in _files_at(layout, level, index):
+                folder = _partial_folder(full)
+                names = disk.names(folder)
+                over = [name for name in names if name.isdecimal() and int(name) > held]
+                for name in over:
+                    disk.unlink(folder / name)
+                if over:
+                    disk.sync_folder(folder)
+                    if over == names:
+                        disk.unlink(folder)
 
 
 def tree_at(disk: Disk, layout: Layout, published: Checkpoint, size: int) -> Tree:

@@ -17,6 +17,7 @@ from affidavit.durable import Disk
 from affidavit.errors import AffidavitError
 from affidavit.ledger.kept import kept_name
 from affidavit.ledger.layout import Layout
+from affidavit.ledger.leftovers import Leftovers
 from affidavit.ledger.pieces import RULES, Grown, Hashed, Piece, Pieces, SlotJudge, Trees, choose
 from affidavit.ledger.refolding import Refolding
 from affidavit.ledger.salvage import Break, Salvage
@@ -173,18 +174,24 @@ class _Examiner:
             self._refolding = Refolding(self._disk, self._layout, self._snapshot_key, found.signed, self._body_keys)
         trees = Trees([one.size for _, one in self._kept])
         pieces = Pieces(self._disk, self._layout, found.size, salvage)
+        piece: Piece | None = None
         for piece in pieces:
             self._take(piece, trees)
             self._progress("records", piece.first + piece.width, found.size)
-        for _ in pieces.beyond():
-            pass  # read whole, so that damage there is seen too
-        self._judge_tree(trees)
+        newest = piece.journal if piece is not None and piece.width < TILE_WIDTH else ()
+        leftovers = Leftovers(self._disk, self._layout, found.size, newest)
+        for index, record in pieces.beyond():  # to its end, so that damage there is seen too
+            leftovers.take(index, record)
+        self._judge_tree(trees, leftovers)
         self._judge_slots()
         self._judge_journal()
         self._judge_snapshot()
         self._progress("files", found.size, found.size)
         wrong = {one.where for one in found.faults}
-        found.strays += find_strays(self._disk, self._layout, found.size, found.journal_end, wrong)
+        found.strays += find_strays(self._disk, self._layout, found.size, found.journal_end, wrong, leftovers.differing)
+        if self._disk.exists(self._layout.copying / "checkpoint"):
+            message = "This is a copy that is not finished: run `affidavit backup` again, or `affidavit recover`."
+            found.strays.append(Stray("copying", "", message, False))
         for stray in found.strays:
             if stray.code:
                 remedy = Remedy.CLEAN if stray.rubbish else Remedy.LOOK
@@ -300,7 +307,7 @@ class _Examiner:
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
-    def _judge_tree(self, trees: Trees) -> None:
+    def _judge_tree(self, trees: Trees, leftovers: Leftovers) -> None:
         found = self._found
         led = trees.leading_to(None if found.signed is None else found.signed.root)
         if led is None:
@@ -321,6 +328,7 @@ class _Examiner:
             if 0 < checkpoint.size <= found.size and tree.roots.get(checkpoint.size) != checkpoint.root:
                 message = f"It was signed for {checkpoint.size} records that are not the first of this log."
                 self._fault("log.fork", f"checkpoints/{name}", message, Remedy.NEW)
+        leftovers.finish(tree.tree)
 
     def _name_unlike(self, piece: Piece, hashed: Hashed, right: Sequence[bytes] | None) -> None:
         """A fault for each file of a piece that does not hold the right records; without `right`, that cannot be read.

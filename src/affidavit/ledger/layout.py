@@ -58,6 +58,11 @@ class Layout:
         return self.root / "recover.json"
 
     @property
+    def copying(self) -> Path:
+        """In a copy that is not finished: the checkpoint that it will have, and the rotation notes that open it."""
+        return self.root / "copying"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

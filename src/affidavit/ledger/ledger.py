@@ -25,7 +25,7 @@ from typing import Any
 from affidavit.clock import Clock, ClockStatus
 from affidavit.durable import Disk, Lock, clear_temporary
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
-from affidavit.ledger.builder import remove_left_partials
+from affidavit.ledger.builder import remove_left_partials, remove_unsigned
 from affidavit.ledger.clockwatch import ClockWatch
 from affidavit.ledger.group import Group
 from affidavit.ledger.intake import (
@@ -197,7 +197,8 @@ class Ledger:
             published = found.publisher.published
             note = waiting_note(published, found.base, found.recent, secrets.body_keys_by_id)
             found.publisher.signer, left_to_do = resume_signer(disk, layout, keyring, published, note)
-            remove_left_partials(disk, layout, found.publisher.published.size)
+            remove_left_partials(disk, layout, published.size)
+            remove_unsigned(disk, layout, published.size, found.end.next)
             for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
                 clear_temporary(disk, temporary)
             journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)

@@ -28,10 +28,18 @@ class Stray:
     rubbish: bool
 
 
-def find_strays(disk: Disk, layout: Layout, size: int, journal_end: int, wrong: Container[str]) -> list[Stray]:
+def find_strays(
+    disk: Disk,
+    layout: Layout,
+    size: int,
+    journal_end: int,
+    wrong: Container[str] = (),
+    differing: Container[str] = (),
+) -> list[Stray]:
     """Everything that does not belong to a log of `size` records whose journal ends at `journal_end`.
 
-    `wrong` are the files, by their path below the data folder, that nothing is compared with.
+    Both by the path below the data folder: `wrong` are the files that nothing is compared with, `differing` those
+    beyond the checkpoint that do not hold what the journal holds.
     """
     found: list[Stray] = []
     beyond: dict[str, TileAddress] = {}
@@ -52,21 +60,27 @@ def find_strays(disk: Disk, layout: Layout, size: int, journal_end: int, wrong: 
                 stray = _judge_partial(disk, layout, part, where, TileAddress(address.level, address.index, now), wrong)
                 if stray is not None:
                     found.append(stray)
-    found += _judge_beyond(beyond, size, journal_end)
+    found += _judge_beyond(beyond, size, journal_end, differing)
     for path in _below(disk, layout.root / "unfinished"):
         where = f"unfinished/{path}"
         found.append(Stray(where, "", "A file that was never finished; the next start removes it.", True))
     return found
 
 
-def _judge_beyond(beyond: Mapping[str, TileAddress], size: int, journal_end: int) -> Iterator[Stray]:
+def _judge_beyond(
+    beyond: Mapping[str, TileAddress], size: int, journal_end: int, differing: Container[str]
+) -> Iterator[Stray]:
     """A publication that stopped before its checkpoint left files of exactly one later size; others were put there, or
     the checkpoint was put back to an older one."""
     later = max((one.index * TILE_WIDTH + one.width for one in beyond.values() if not one.level), default=0)
     one_size = all(tile_width(later, one.level or 0, one.index) == one.width for one in beyond.values())
-    for where in beyond:
-        if one_size and later <= journal_end:
-            yield Stray(where, "", "It was published without a checkpoint yet: the next start goes on from it.", False)
+    for where, address in beyond.items():
+        if where in differing:
+            message = "A publication that was cut short left it, and it does not hold what the journal holds."
+            yield Stray(where, "files.leftover", message, True)
+        elif one_size and later <= journal_end:
+            then = "goes on from it" if address.width == TILE_WIDTH else "removes it"
+            yield Stray(where, "", f"It was published without a checkpoint yet: the next start {then}.", False)
         else:
             message = (
                 f"It lies beyond the {size} records of the checkpoint: an older one was put back, this was added, or a "

@@ -13,23 +13,32 @@ from affidavit.tlog.notes import parse_note
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.evidence import Evidence, read
 from affidavit.verify.keys import PLACE, Keys, Signed, note_broken, origin_of, read_keys
+from affidavit.verify.unfinished import Unfinished
 from affidavit.verify.verdict import Kept
 
 _BESIDE_DIGITS = 20
 
 
-def check_published(evidence: Evidence, pinned: Sequence[VerifierKey], notes: Notebook) -> tuple[Keys, Signed] | None:
+def check_published(
+    evidence: Evidence, pinned: Sequence[VerifierKey], unfinished: Unfinished, notes: Notebook
+) -> tuple[Keys, Signed] | None:
     """Duty 1: the log's keys and its own checkpoint; None where there is none that can be believed."""
     note = read(evidence.log, "checkpoint", NOTE_BYTES_MAX, place=PLACE, duty=Duty.CHECKPOINT, notes=notes)
     notes.looked(Duty.CHECKPOINT)
     if note is None:
-        if not notes.failed(Duty.CHECKPOINT):
+        if not notes.failed(Duty.CHECKPOINT) and not unfinished.absent(notes):
             notes.fail(Duty.CHECKPOINT, "log.absent", PLACE, "The log has no checkpoint.")
         return None
     keys: Keys | None = None
     try:
         keys = read_keys(evidence.log, origin_of(note, pinned), pinned)
-        return keys, keys.open(note)
+        signed = keys.open(note)
+        if any(size > signed.checkpoint.size for size in keys.rotations):
+            # A rotation in between: the checkpoint that it ends lay there before its note did.
+            newer = read(evidence.log, "checkpoint", NOTE_BYTES_MAX, place=PLACE, duty=Duty.CHECKPOINT, notes=notes)
+            signed = signed if newer is None else keys.open(newer)
+        unfinished.explain(signed.checkpoint, notes)
+        return keys, signed
     except VerificationError as error:
         notes.fail(Duty.CHECKPOINT, error.code, PLACE, str(error))
         if keys is not None:

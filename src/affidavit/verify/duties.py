@@ -7,6 +7,7 @@ three apart, so that no part can say more than it did.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from enum import IntEnum
 
 from affidavit.limits import VERIFY_FINDINGS_MAX
@@ -79,6 +80,7 @@ class Notebook:
         self._skipped: dict[Duty, Counter[str]] = {duty: Counter() for duty in Duty}
         self._absent: dict[Duty, str] = {}
         self._remarks: dict[Duty, dict[str, None]] = {duty: {} for duty in Duty}  # ordered, each once
+        self._explained: dict[str, str] = {}
 
     def looked(self, duty: Duty, count: int = 1) -> None:
         """`count` things were looked at for `duty`."""
@@ -86,9 +88,16 @@ class Notebook:
 
     def fail(self, duty: Duty, code: str, where: str, message: str, index: int | None = None) -> None:
         """Something does not hold. The first `VERIFY_FINDINGS_MAX` of a duty are kept, the rest counted."""
+        if code in self._explained:
+            self.skip(duty, self._explained[code])
+            return
         self._failed[duty] += 1
         if len(self._findings[duty]) < VERIFY_FINDINGS_MAX:
             self._findings[duty].append(Finding(code, where, message, index))
+
+    def explain(self, codes: Iterable[str], reason: str) -> None:
+        """From now on findings of these codes accuse nobody: they are what could not be looked at, for `reason`."""
+        self._explained |= dict.fromkeys(codes, reason)
 
     def skip(self, duty: Duty, reason: str, count: int = 1) -> None:
         """`count` things could not be looked at. Reasons are few: they are counted by their text."""

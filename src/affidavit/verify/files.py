@@ -8,7 +8,7 @@ more than once, of several, between any two of which the journal holds a start o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
 from affidavit.archive.source import Source
@@ -45,9 +45,13 @@ class Files:
             if address is not None and self._width(address) < address.width and len(self._beyond) < VERIFY_BEYOND_MAX:
                 self._beyond[f"{part}/{path}"] = address
 
-    def finish(self, signed_size: int, journal_end: int, starts: Sequence[int]) -> None:
+    def finish(
+        self, signed_size: int, journal_end: int, starts: Sequence[int], came_since: Callable[[str], bool]
+    ) -> None:
         """Judge every file. `signed_size` is that of the checkpoint as it is now; `journal_end` is the index after
-        the journal's last whole record, `starts` where it holds starts of the writer beyond the checkpoint."""
+        the journal's last whole record, `starts` where it holds starts of the writer beyond the checkpoint.
+        `came_since` says of a listed path whether it is a file of the log about keys that was not known before.
+        """
         prefixes = _Prefixes(self._notes)
         for part, path in self._listed():
             if part == "log" and path in self._known:
@@ -55,6 +59,8 @@ class Files:
             self._notes.looked(Duty.FILES)
             address = _address(part, path)
             if address is None:
+                if part == "log" and came_since(path):
+                    continue
                 message = "This file belongs to no log: remove it, or find out who put it there."
                 self._notes.fail(Duty.FILES, "files.stray", f"{part}/{path}", message)
             elif address.width < self._width(address):

@@ -53,6 +53,10 @@ class Keys:
         """The files in the public log that are about keys."""
         return frozenset([SIZES_PATH, *map(rotation_path, self.rotations)]) if self.rotations else frozenset()
 
+    def follows(self, size: int, note: bytes) -> bool:
+        """Whether `note` is the next rotation of the chain, after `size` records."""
+        return not build_chain(self.chain.origin, self.pinned, [*self.rotations.items(), (size, note)])[1]
+
     def open(self, note: bytes) -> Signed:
         """The checkpoint in `note`, signed by all keys in force at its size. Raises `VerificationError`."""
         return Signed(*self.chain.open(note, [key for key in self.pinned if key.name != self.chain.origin]))

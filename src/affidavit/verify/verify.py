@@ -56,6 +56,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from affidavit.archive.source import Source
 from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEPT_MAX
 from affidavit.record.body import BodyKey
@@ -64,12 +65,13 @@ from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.policy import Policy
+from affidavit.tlog.rotation import rotation_path
 from affidavit.verify.bodies import BodyStore, Slot
 from affidavit.verify.checkpoints import KeptBeside, KeptElsewhere, check_published
 from affidavit.verify.content import Content
 from affidavit.verify.counters import Counters
 from affidavit.verify.duties import CONTENT_DUTIES, Duty, Notebook
-from affidavit.verify.evidence import Evidence
+from affidavit.verify.evidence import Evidence, ReadFirst
 from affidavit.verify.files import Files
 from affidavit.verify.journal import JournalWalk
 from affidavit.verify.keys import KeyRecords, Keys, Signed, read_keys
@@ -82,6 +84,7 @@ from affidavit.verify.sift import Sifted, Task
 from affidavit.verify.silence import Silences
 from affidavit.verify.time import Times
 from affidavit.verify.tree import Bundle, TreeWalk
+from affidavit.verify.unfinished import Unfinished
 from affidavit.verify.verdict import Kept, Proven, Scope, Verdict, Witnessed
 from affidavit.verify.witnesses import Witnesses
 
@@ -117,13 +120,18 @@ def verify(
     if policy is not None:
         keys = [*keys, *(one.key for one in policy.witnesses if one.key not in keys)]
     notes = Notebook()
-    believed = check_published(archive, keys, notes)
+    beside = None if archive.checkpoints is None else ReadFirst(archive.checkpoints)
+    unfinished = Unfinished(archive.copying, keys)
+    believed = check_published(archive, keys, unfinished, notes)
     if believed is None:
         for duty in list(Duty)[1:]:
             notes.skip(duty, "there is no checkpoint to check against")
-        return Verdict(notes.checks(), Scope(archive.location, only, not_checked=("everything but the checkpoint",)))
+        left = "everything but the checkpoint" if unfinished.checkpoint is None else unfinished.reason
+        return Verdict(notes.checks(), Scope(archive.location, only, not_checked=(left,)))
     return _Verification(
         archive=archive,
+        beside=beside,
+        unfinished=unfinished,
         keys=believed[0],
         body_keys=body_keys,
         kept=kept,
@@ -152,6 +160,8 @@ class _Verification:
         self,
         *,
         archive: Evidence,
+        beside: Source | None,
+        unfinished: Unfinished,
         keys: Keys,
         body_keys: Mapping[bytes, BodyKey],
         kept: Sequence[bytes],
@@ -164,10 +174,10 @@ class _Verification:
     ) -> None:
         checkpoint = signed.checkpoint
         self._archive, self._keys, self._only, self._signed, self._notes = archive, keys, only, signed, notes
-        self._body_keys, self._mapper = body_keys, mapper
+        self._body_keys, self._mapper, self._unfinished = body_keys, mapper, unfinished
         self._kept = KeptElsewhere(kept, keys, checkpoint, notes, with_journal=archive.journal is not None)
-        self._beside = KeptBeside(archive.checkpoints, keys, checkpoint, notes)
-        self._witnesses = Witnesses(policy, archive.checkpoints, keys, signed, notes)
+        self._beside = KeptBeside(beside, keys, checkpoint, notes)
+        self._witnesses = Witnesses(policy, beside, keys, signed, notes)
         self._key_records = KeyRecords(keys, checkpoint, notes)
         self._files = Files(archive, checkpoint.size, keys.paths, notes)
         parts = (self._kept, self._beside, self._witnesses, self._key_records)
@@ -199,7 +209,8 @@ class _Verification:
         witnessed = self._witnesses.finish(roots, beginnings)
         self._bodies.finish()
         progress("files", size, size)
-        self._files.finish(self._signed_size_now(), self._journal.end, self._journal.starts)
+        now, _ = self._now()
+        self._files.finish(now, self._journal.end, self._journal.starts, self._is_of_a_rotation)
         if 0 < size < 3:
             message = f"A log begins with three records; this one has {size}."
             self._notes.fail(Duty.GENESIS, "genesis.short", "log/checkpoint", message)
@@ -291,19 +302,40 @@ class _Verification:
         if self._times is not None:
             self._times.hole()
 
-    def _signed_size_now(self) -> int:
-        """The size of the checkpoint as it is now: a log that is being written to grows while it is read."""
+    def _now(self) -> tuple[int, Keys]:
+        """The size of the checkpoint and the keys as they are now: a log that is written to grows while it is read."""
         ours: Checkpoint = self._signed.checkpoint
         try:
             note = self._archive.log.get("checkpoint", NOTE_BYTES_MAX)
-            now = (
-                None
-                if note is None
-                else read_keys(self._archive.log, ours.origin, self._keys.pinned).open(note).checkpoint
-            )
+            keys = read_keys(self._archive.log, ours.origin, self._keys.pinned)
+            now = None if note is None else keys.open(note).checkpoint
         except AffidavitError:
-            return ours.size
-        return ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)
+            return ours.size, self._keys
+        return (ours.size if now is None or now.origin != ours.origin else max(ours.size, now.size)), keys
+
+    def _is_of_a_rotation(self, path: str) -> bool:
+        """Whether a file that `key/sizes` did not name when this began is of a rotation since, or of one under way.
+
+        A rotation publishes its note first, and then the list that names it; a writer that stops in between goes on
+        from there at its next start. Nothing else is published meanwhile.
+        """
+        size, keys = self._now()
+        if self._unfinished.explains(path):
+            self._notes.skip(Duty.FILES, self._unfinished.reason)
+            return True
+        if path in keys.paths:
+            return not keys.broken
+        if path != rotation_path(size):
+            return False
+        try:
+            note = self._archive.log.get(path, NOTE_BYTES_MAX)
+        except AffidavitError:
+            return False
+        if note is None or not keys.follows(size, note):
+            return False
+        reason = f"the rotation after {size} records is not listed yet: it is under way, or the writer stopped in it"
+        self._notes.remark(Duty.KEYS, f"{reason} (start it, then verify again)")
+        return True
 
     def _scope(self, kept: tuple[Kept, ...], proven: tuple[Proven, ...], witnessed: Witnessed | None) -> Scope:
         asked = CONTENT_DUTIES if self._only == "structure" else frozenset[Duty]()

@@ -10,9 +10,14 @@ from ledgercase import BOOT, ORIGIN, Batch, Case
 from simaudit import SimArchive, failed
 from simdisk import Crash, SimDisk
 
+from affidavit.errors import Unavailable
+from affidavit.ledger.backup import copy_all
+from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.rotate import FileSuccessor
+from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.keys import ED25519
+from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
 
 TARGET = Path("/copy")
@@ -111,3 +116,112 @@ def test_new_keys_while_the_log_is_opened_for_copying_are_followed(monkeypatch: 
 
     monkeypatch.setattr(disk, "read", rotate_before_the_second)
     assert case.backup(TARGET).size < ledger.published.size
+
+
+# -- stopped, and the keys -----------------------------------------------------------------------------------------
+
+
+def successor(case: Case) -> FileSuccessor:
+    return FileSuccessor.make(case.disk, Layout(case.root), ORIGIN, (ED25519,), case.random.randbytes)
+
+
+def not_finished(verdict: Verdict) -> bool:
+    return any("this copy is not finished" in one for one in verdict.scope.not_checked)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_copy_that_was_stopped_anywhere_accuses_nobody_and_is_finished_by_the_next_run(again: bool) -> None:
+    disk = SimDisk()
+    case = Case(disk, Path("/data"))
+    first = case.create()
+    ledger = case.recover()
+    ledger.publish_now()
+    if again:
+        case.backup(TARGET)
+    ledger.rotate(successor(case), "now", {}, {})
+    ledger.append(Batch(case.stream(), BOOT, 0, tuple(case.context() for _ in range(600))))
+    ledger.publish_now()
+    ledger.append(Batch(case.stream(), BOOT, 0, (case.context(),)))
+    before, step, said, done = disk.state(), 0, 0, False
+    while not done:
+        step += 2
+        disk.restore(before)
+        before = disk.state()
+        disk.crash_at = disk.steps + step
+        try:
+            case.backup(TARGET)
+            done = True
+        except Crash:
+            disk.kill()
+        disk.crash_at = 0
+        if not disk.exists(Layout(TARGET).copying / "checkpoint") and not disk.exists(Layout(TARGET).checkpoint):
+            continue  # nothing of it is there yet
+        verdict = verify(SimArchive(disk, TARGET), first.verifiers, {}, only="structure")
+        assert [] == failed(verdict), f"stopped at step {step}"
+        said += not_finished(verdict)
+    assert (0, False, True) == (verdict.exit_status, not_finished(verdict), said > 10)
+    assert not disk.exists(Layout(TARGET).copying)
+
+
+def test_what_does_not_open_explains_nothing() -> None:
+    """The checkpoint to come must be one of this log, by its keys, of no fewer records."""
+    disk = SimDisk()
+    case = Case(disk, Path("/data"))
+    first = case.create()
+    ledger = case.recover()
+    ledger.publish_now()
+    older = disk.copy(Layout(case.root).checkpoint)
+    for count in (5, 7):
+        ledger.append(Batch(case.stream(), BOOT, 0, tuple(case.context() for _ in range(count))))
+        ledger.publish_now()
+    newer = disk.copy(Layout(case.root).checkpoint)
+    disk.replace(Layout(case.root).checkpoint, older)
+    other = Case(SimDisk(1), Path("/data"), 9).create().signers
+    for note, told in (
+        (newer, False),
+        (b"rubbish", True),
+        (sign_checkpoint(Checkpoint(ORIGIN, 500, bytes(32)), *other), True),
+        (sign_checkpoint(Checkpoint(ORIGIN, 2, bytes(32)), *first.signers), True),
+    ):
+        disk.replace(Layout(case.root).copying / "checkpoint", note)
+        verdict = verify(SimArchive(disk, case.root), first.verifiers, {}, only="structure")
+        assert told is any("files.beyond" in line for line in failed(verdict)), note
+        assert 3 - 2 * told == verdict.exit_status
+
+
+@pytest.mark.parametrize("when", ["between two files", "while the log is copied"])
+def test_the_keys_in_a_copy_are_of_one_moment_and_fit_its_log(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    disk = SimDisk()
+    case = Case(disk, Path("/data"))
+    case.create()
+    ledger = case.recover()
+    ledger.publish_now()
+    rotations = iter([successor(case), successor(case)])
+
+    def rotate(*_: object) -> None:
+        new = next(rotations, None)
+        if new is not None:
+            ledger.rotate(new, "now", {}, {})
+            ledger.append(Batch(case.stream(), BOOT, 0, (case.context(),)))
+            ledger.publish_now()
+
+    read_private = disk.read_private
+
+    def read(path: Path, limit: int) -> bytes | None:
+        data = read_private(path, limit)
+        if path.name == "log.key" and path.parent == Layout(case.root).secrets:
+            monkeypatch.undo()
+            rotate()
+        return data
+
+    if when == "between two files":
+        monkeypatch.setattr(disk, "read_private", read)
+    try:
+        copy_all(case.run_of_backup(TARGET), rotate if when == "while the log is copied" else lambda *_: None)
+    except Unavailable as error:
+        assert ("backup.rotating", "while the log is copied") == (error.code, when)
+        copy_all(case.run_of_backup(TARGET), lambda *_: None)
+    disk.kill()
+    copied = Case(disk, TARGET)
+    copied.secrets = Secrets.load(disk, Layout(TARGET).secrets)
+    assert ledger.verifiers == copied.secrets.verifiers == copied.recover().verifiers
