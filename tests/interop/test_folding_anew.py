@@ -33,7 +33,10 @@ def run_up(site: Site, errors: int) -> subprocess.Popen[str]:
         env={**os.environ, "AFFIDAVIT_DATA": str(site.folder), "COLUMNS": "100", "TERM": "xterm"},
     )  # fmt: skip
     assert server.stdout is not None
-    assert "runs" in server.stdout.readline(), (site.folder.parent / "errors").read_text()
+    first = server.stdout.readline()
+    if "runs" not in first:
+        told = (site.folder.parent / "errors").read_text()
+        raise AssertionError(f"it said {first!r}, ended with {server.wait(DEADLINE_S)}, and said of that: {told!r}")
     server.send_signal(signal.SIGTERM)
     return server
 
@@ -58,6 +61,22 @@ def test_without_a_terminal_it_is_lines(tmp_path: Path) -> None:
     with (tmp_path / "errors").open("w") as errors:
         assert 0 == ended(run_up(site, errors.fileno()))  # with a snapshot again there is nothing to say
     assert "folded anew" not in (tmp_path / "errors").read_text()
+
+
+def test_told_to_stop_while_it_opens_the_log_it_stops_in_order(tmp_path: Path) -> None:
+    site = made(tmp_path)
+    holder = site.folder / "lock"
+    holder.write_text("")
+    with (tmp_path / "errors").open("w") as errors:
+        server = subprocess.Popen(
+            [*COMMAND, "up"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
+            env={**os.environ, "AFFIDAVIT_DATA": str(site.folder)},
+        )  # fmt: skip
+        while holder.read_text() != f"{server.pid}\n":  # it holds the log
+            assert server.poll() is None, (tmp_path / "errors").read_text()
+        server.send_signal(signal.SIGTERM)
+        assert 0 == ended(server), (tmp_path / "errors").read_text()
+    assert ["log.close"] == [record["header"]["kind"] for record in site.records("")[-1:]]
 
 
 def test_on_a_terminal_it_is_a_bar_that_goes_away(tmp_path: Path) -> None:

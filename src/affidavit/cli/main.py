@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import TextIO
 
 from cyclopts import App, CycloptsError
 
 import affidavit
 from affidavit.cli.output import print_error
-from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 
 #: Command name, module, and what of it is the command or group. A module is imported when its command runs, or for
 #: the help.
@@ -49,6 +51,45 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NOT_READ = 141  # 128 + SIGPIPE; never 0 or 1, which would say something about what was asked
 
 
+class _OutputFailed(Exception):
+    """Standard output takes nothing more. Of no type that a command handles."""
+
+
+class _Output(io.TextIOBase):
+    """Standard output, whose errors are told from those of other files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with _output_failing():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _output_failing():
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+@contextlib.contextmanager
+def _output_failing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputFailed(error.strerror or str(error)) from None
+
+
 def make_app(*, whole: bool = False) -> App:
     """The command line. Commands whose room is not installed are left out.
 
@@ -70,24 +111,59 @@ def make_app(*, whole: bool = False) -> App:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status."""
     try:
+        with contextlib.redirect_stdout(_Output(sys.stdout)):
+            status = _run_command(arguments)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _give_up_output()
+        return _NOT_READ
+    except _OutputFailed as error:
+        _give_up_output()
+        return print_error(
+            Unavailable(
+                "cli.output",
+                f"The output could not be written: {error}.",
+                "What was asked may have been done all the same: look, before you ask for it again.",
+            )
+        )
+    return status
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    try:
         app = make_app(whole=not arguments or arguments[0] in _HELP)
         status = app(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return print_error(InvalidInput("cli.usage", f"{error}".strip(), f"See `{_help_for(arguments)}`."))
     except AffidavitError as error:
         return print_error(error)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. Keep the interpreter from complaining about it at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOT_READ
     return status if isinstance(status, int) else 0
+
+
+def _give_up_output() -> None:
+    """Keep the interpreter from trying again, and complaining, at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard_files() -> None:
+    """Where a standard file is closed, put nothing in its place: else the next file that is opened would be it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def main() -> None:
     """The entry point of the console script."""
+    _open_standard_files()
     sys.exit(run(sys.argv[1:]))
 
 

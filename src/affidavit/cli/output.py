@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -64,7 +65,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_error(error: AffidavitError) -> int:
     """The error in one line on standard error; returns the exit status that it asks for."""
     line = " ".join(printable(f"affidavit: {error.message} {error.hint}").split())
-    console(sys.stderr).print(Text(line))
+    with suppress(OSError):  # nobody to tell
+        console(sys.stderr).print(Text(line))
     return error.exit_status
 
 

@@ -53,6 +53,9 @@ def run(root: Path, say: Say, folding: Folding) -> int:
 
 
 async def _run(site: Site, say: Say, folding: Folding) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # before the log is opened: from then on it must be closed in order
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     with folding() as progress:
         ledger = await asyncio.to_thread(site.open_ledger, progress)
     try:
@@ -61,7 +64,7 @@ async def _run(site: Site, say: Say, folding: Folding) -> int:
         with folding() as progress:
             live = await asyncio.to_thread(history.load, progress)
         ledger.follow(live.applied, FOLLOWED_KINDS)
-        failed = await _serve(site, ledger, live, history, records, say)
+        failed = await _serve(site, ledger, live, history, records, say, stopping)
     finally:
         await asyncio.to_thread(_close, site, ledger)
     if failed is not None:
@@ -71,13 +74,16 @@ async def _run(site: Site, say: Say, folding: Folding) -> int:
 
 
 async def _serve(
-    site: Site, ledger: Ledger, live: Live, history: History, records: SharedRecords, say: Say
+    site: Site,
+    ledger: Ledger,
+    live: Live,
+    history: History,
+    records: SharedRecords,
+    say: Say,
+    stopping: asyncio.Event,
 ) -> AffidavitError | None:
-    """Everything that runs beside the ledger. Ends at a signal (None) or when the ledger has failed (why)."""
+    """Everything that runs beside the ledger. Ends once `stopping` is set (None) or the ledger has failed (why)."""
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     appender = site.producer(ledger, loop)
     sites = authority_sites(site.config, site.disk)
     timestamping = Timestamping(sites, ledger, site.producer(ledger, loop), site.clock, os.urandom)

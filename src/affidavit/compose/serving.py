@@ -11,6 +11,7 @@ from pathlib import Path
 
 from affidavit.compose.site import Site
 from affidavit.config import SOCKET_NAME
+from affidavit.errors import Unavailable
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.store import History
@@ -33,7 +34,7 @@ def serving(root: Path, *, writes: bool) -> Iterator[Path]:
         live = history.load()
         if ledger is not None:
             ledger.follow(live.applied, FOLLOWED_KINDS)
-        with tempfile.TemporaryDirectory(prefix="affidavit-") as folder:
+        with _private_folder() as folder:
             path = Path(folder) / SOCKET_NAME
             served = Served(site, live, history, records, ledger, path)
             try:
@@ -44,6 +45,17 @@ def serving(root: Path, *, writes: bool) -> Iterator[Path]:
     finally:
         if ledger is not None:
             site.close_ledger(ledger, "The command is done.")
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="affidavit-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise Unavailable(
+            "server.folder",
+            f"No private folder could be made for a socket: {error.strerror or error}.",
+            "See to the disk that /tmp is on, or name another folder in TMPDIR.",
+        ) from None
 
 
 class Served:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,34 @@ def test_output_that_nobody_reads_says_nothing_about_what_was_asked(tmp_path: Pa
     done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, timeout=60)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "affidavit.cli.main", "init", str(tmp_path / "log"), "--origin", "a.example/b"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert 3 == done.returncode
+    assert b"affidavit: The output could not be written: No space left on device." in done.stderr
+    assert 1 == done.stderr.count(b"\n")
+    assert (tmp_path / "log/log/checkpoint").exists(), "what was asked was done"
+
+
+def test_without_standard_files_a_command_does_its_work_and_puts_no_log_in_their_place(tmp_path: Path) -> None:
+    line = f'exec "{sys.executable}" -m affidavit.cli.main init "{tmp_path}/log" --origin a.example/b 0<&- 1>&- 2>&-'
+    assert 0 == subprocess.run(["sh", "-c", line], check=False, timeout=60).returncode
+    assert (tmp_path / "log/log/checkpoint").exists()
+
+
+def test_a_socket_that_finds_no_folder_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 == run(["init", str(tmp_path / "log"), "--origin", "a.example/b"])
+    capsys.readouterr()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    assert 3 == run(["timeline", "--data", str(tmp_path / "log")])
+    out, err = capsys.readouterr()
+    assert ("", 1) == (out, err.count("\n"))
+    assert err.startswith("affidavit: No private folder could be made for a socket: No such file or directory.")
 
 
 def test_wrong_use_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:

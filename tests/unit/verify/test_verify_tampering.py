@@ -62,7 +62,8 @@ def test_a_row(row: Tampering, originals: dict[int, Case], tmp_path: Path) -> No
             assert not row.said or verdict.exit_status == 3 or expected, "what was not looked at is no success"
 
 
-PRUNABLE = [row for row in FILE_ROWS if row.part not in ("journal segment", "whole folder")]
+#: A pruned journal shows more of an older checkpoint that is called a copy's: it begins beyond it.
+PRUNABLE = [row for row in FILE_ROWS if row.part not in ("journal segment", "whole folder") and not row.said]
 
 
 @pytest.mark.parametrize("row", PRUNABLE, ids=lambda row: row.name.replace(" ", "_"))
