@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -24,7 +24,9 @@ def session(
 ) -> int:
     """Sessions, newest first; or the one that record INDEX opened or stands in.
 
-    One session is shown oldest first, with what changed in permissions and configuration meanwhile.
+    One session is shown oldest first: what allowed or denied each action, the settings that applied (where they are
+    not those of the action before) with their scopes, what changed meanwhile and from which action on it counted, what
+    was shown to the user, and how it ended. For example: affidavit session 4711
     """
     with connect(common) as client:
         if index is None:
@@ -41,11 +43,58 @@ def session(
     if common.json:
         print_json(story)
         return 0
+    _print_story(story)
+    return 0
+
+
+def _print_story(story: dict[str, Any]) -> None:
     meanwhile = {view["index"] for view in story["meanwhile"]}
+    actions = {one["index"]: one for one in story["actions"]}
+    changes = {one["index"]: one for one in story["changes"]}
+    told: int | None = None
     for view in sorted(story["records"] + story["meanwhile"], key=lambda item: item["index"]):
-        print_record(view, "meanwhile" if view["index"] in meanwhile else "")
+        index = view["index"]
+        print_record(view, "meanwhile" if index in meanwhile else "")
+        if index in changes:
+            _below(_change_words(changes[index]))
+        elif index in actions:
+            action = actions[index]
+            _below(action["because"])
+            if action["context"] is not None and action["context"] != told:
+                told = action["context"]
+                _print_context(told, story["contexts"][str(told)])
+            if action["shown"]:
+                _below(f"was told: {' '.join(action['shown'][:2])}")
     if story["closed"] is None:
         say(
             "Still open, or ended with the writer." if story["whole"] else "The session goes on; this is its beginning."
         )
-    return 0
+
+
+def _print_context(index: int, context: dict[str, Any]) -> None:
+    """The settings that apply from this action on, each with its scope and the record it came from."""
+    if not context["readable"]:
+        _below(f"the context {index} cannot be read")
+        return
+    parts = [f"{one['name']} {one['value']} ({one['scope']}{_from_record(one)})" for one in context["settings"]]
+    _below(f"under context {index}: {', '.join(parts)}")
+    if not context["configured"]:
+        _below("no settings of their own")
+
+
+def _change_words(change: dict[str, Any]) -> str:
+    said = "in force from" if change["bears"] else "does not touch this session; in force from"
+    at = "no action after it" if change["effective"] is None else f"record {change['effective']} on"
+    words = f"{said} {at}"
+    for item in change["approvals"]:
+        words += f"; approved by {item['by']}" if item["proved"] else f"; approval by {item['by']} only claimed"
+    return words
+
+
+def _below(text: str) -> None:
+    if text:
+        say(f"         {text}", "dim")
+
+
+def _from_record(setting: dict[str, Any]) -> str:
+    return f", record {setting['version']}" if "version" in setting else ""

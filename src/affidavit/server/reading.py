@@ -16,6 +16,7 @@ from affidavit.evidence.publishing import publication
 from affidavit.evidence.readiness import Finding, readiness
 from affidavit.evidence.sentence import sentence
 from affidavit.evidence.session import session_of
+from affidavit.evidence.sessionstory import story
 from affidavit.evidence.when import when_view
 from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX
@@ -111,7 +112,11 @@ async def order(request: Request) -> Response:
 async def session(request: Request) -> Response:
     """GET /v1/sessions/{index}: the session that a record opened or stands in.
 
-    The answer: `opened`, `closed`, `whole`, `records`, and `meanwhile`, what changed in the state during it.
+    The answer: `opened`, `closed`, `whole`, `records`, and `meanwhile`, what changed in the state during it. And told:
+    `actions` (each with `rules`, the grants `counted`, `errors`, `context`, `state`, `completed`, and `shown`, the text
+    of a denial), `contexts` (by index: `settings` with their scopes, `configured`, `groups`, `grants`, `policies`),
+    `changes` (`who`, `reason`, `approvals`, whether it `bears` on this session, the first action `effective` under it),
+    `presented` (what was shown, and when), `ended`.
     """
     services, index = reader_of(request), path_index(request)
     return JsonResponse(await run_in_threadpool(_session, services, index))
@@ -169,4 +174,5 @@ def _session(services: Services, index: int) -> dict[str, Any]:
         "whole": found.whole,
         "records": [record_view(services.records.record(at), services) for at in found.records],
         "meanwhile": [record_view(services.records.record(at), services) for at in found.meanwhile],
+        **story(services.records, found, services.live.name_of, services.bounds),
     }

@@ -99,3 +99,22 @@ def test_the_command_says_what_it_looked_at_and_exits_by_what_it_found(
     assert run(["findings", "--data", str(root)]) == 1
     said = capsys.readouterr().out
     assert said.startswith("! change.claimed\n") and f"  record {change}: " in said
+
+
+def test_the_session_command_says_what_applied_and_from_when_a_change_counted(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with office(tmp_path_factory.mktemp("session")) as one:
+        setting = one.apply({**ALONE, "settings/user/ana": {"capture.result": "count"}})["change"]
+        used = one.access("ana")
+        one.apply({"group/new": {}}, "while it was open")
+        root = one.root
+    assert run(["session", str(used), "--data", str(root)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"capture.result count (user, record {setting})" in said
+    assert f"was told: permission denied by Affidavit (record {used}) No policy or grant allows it." in said
+    assert "does not touch this session; in force from no action after it" in said
+    assert run(["session", str(used), "--data", str(root), "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert [action["index"] for action in whole["actions"]] == [whole["opened"], used]
+    assert whole["ended"]["how"] == "open"

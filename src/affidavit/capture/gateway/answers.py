@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from affidavit.capture.gateway.outbox import Gate
 from affidavit.capture.gateway.unit import AFTER, BEFORE_ANSWER, Expected, Portal, Prepared, Unit
+from affidavit.capture.gateway.wording import denial_words
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.limits import HOLD_BYTES_MAX
 from affidavit.record.draft import Answer
@@ -34,19 +35,8 @@ _COPY_DATA, _COPY_IN, _COPY_OUT = Stage.COPY_DATA, Stage.COPY_IN, Stage.COPY_OUT
 def denial(unit: Unit, index: int) -> bytes:
     """The error that a refused statement is answered with. It names the record that says why."""
     policies = sorted({item["policy"] for item in unit.authorization.block()["determining"]})
-    if unit.authorization.errors:
-        why = "A policy could not be evaluated, so it counts as a refusal."
-    elif policies:
-        why = f"Forbidden by {', '.join(policies)}."
-    else:
-        why = "No policy or grant allows it."
-    return notices.error(
-        "ERROR",
-        "42501",
-        f"permission denied by Affidavit (record {index})",
-        detail=why,
-        hint=f"affidavit explain {index} tells which rules and facts decided.",
-    )
+    message, detail, hint = denial_words(index, policies, errs=bool(unit.authorization.errors))
+    return notices.error("ERROR", "42501", message, detail=detail, hint=hint)
 
 
 class Answers:
