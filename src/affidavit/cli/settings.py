@@ -12,6 +12,7 @@ from affidavit.cli.client import connect
 from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket
 from affidavit.cli.output import print_json, print_table, say
 from affidavit.errors import InvalidInput
+from affidavit.evidence.wording import moment_words
 
 settings = App(name="settings", help="Show and set what is recorded: of the organisation, a system, a group, a person.")
 
@@ -71,3 +72,50 @@ def set_(
         wish = {"values": wanted, "reason": reason, "ticket": ticket}
         result = client.post(f"/v1/settings/{quote(who, safe='')}", wish)
     return print_result(result, common, f"settings of {who} are set")
+
+
+@settings.command
+def share(
+    name: str,
+    /,
+    *,
+    who: Annotated[str, Parameter(help="For this person: handle or id.")],
+    system: Annotated[str, Parameter(help="On this system.")] = "log",
+    from_: Annotated[
+        str | None, Parameter(name="--from", show_default=False, help="From this index or time; else from the start.")
+    ] = None,
+    to: Annotated[str | None, Parameter(show_default=False, help="Up to this index or time; else up to now.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """For what share of a period the setting NAME had which value for somebody, from which scope and by which record.
+
+    For example: affidavit settings share capture.statement --who ana --system clinic --from 2026-11-01
+    """
+    params = {key: value for key, value in (("from", from_), ("to", to)) if value is not None}
+    with connect(common) as client:
+        answer = client.get(f"/v1/settings/{quote(who, safe='')}/share", name=name, system=system, **params)
+    if common.json:
+        print_json(answer)
+        return 0
+    rows = [
+        (
+            f"{moment_words(one['from'], None)[:23]} UTC",
+            "-" if one["value"] is None else one["value"],
+            one["scope"] or "-",
+            "" if one["version"] is None else str(one["version"]),
+            _percent(one["share"]),
+        )
+        for one in answer["intervals"]
+    ]
+    print_table(("from", "value", "scope", "record", "share"), rows)
+    sums = ", ".join(
+        f"{'nothing' if one['value'] is None else one['value']} {_percent(one['share'])}" for one in answer["values"]
+    )
+    say(f"{name} for {who} on {system} until {answer['to'][:19].replace('T', ' ')} UTC: {sums}.")
+    return 0
+
+
+def _percent(share: str) -> str:
+    """A share of the period, cut: less than all is never shown as 100 %."""
+    millis = int(share.replace(".", "")[:6])
+    return f"{millis // 1_000}.{millis % 1_000:03} %"

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, asof, finding, proving, reading, rotating, streaming
+from affidavit.server import administering, asof, finding, proving, reading, rotating, sharing, streaming
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -24,6 +24,7 @@ ROUTES = (
     ("POST", "/v1/grants", administering.grant),
     ("GET", "/v1/settings/{who}", administering.settings_show),
     ("POST", "/v1/settings/{who}", administering.settings_set),
+    ("GET", "/v1/settings/{who}/share", sharing.share),
     ("GET", "/v1/tokens", administering.token_list),
     ("POST", "/v1/tokens", administering.token_create),
     ("DELETE", "/v1/tokens/{thumbprint}", administering.token_revoke),

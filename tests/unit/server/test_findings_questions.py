@@ -118,3 +118,32 @@ def test_the_session_command_says_what_applied_and_from_when_a_change_counted(
     whole = json.loads(capsys.readouterr().out)
     assert [action["index"] for action in whole["actions"]] == [whole["opened"], used]
     assert whole["ended"]["how"] == "open"
+
+
+def test_for_what_share_of_a_period_a_setting_was_in_force(desk: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    first = desk.apply({"settings/user/theo": {"capture.result": "count"}})["change"]
+    second = desk.apply({"settings/user/theo": {"capture.result": "digest"}})["change"]
+    desk.apply({"group/after": {}})
+    asked = {"name": "capture.result", "system": "clinic", "from": first, "to": second + 1}
+    told = desk.admin.get("/v1/settings/theo/share", **asked)
+    # An index stands for the moment of its record: what was in force until then has no length.
+    assert [(one["value"], one["scope"], one["version"]) for one in told["intervals"]] == [
+        ("count", "user", first),
+        ("digest", "user", second),
+    ]
+    total = sum(int(one["ns"]) for one in told["intervals"])
+    assert told["ns"] == str(total)
+    with pytest.raises(InvalidInput) as raised:
+        desk.admin.get("/v1/settings/theo/share", name="capture.none")
+    assert raised.value.code == "state.setting"
+
+
+def test_the_share_command(tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    with office(tmp_path_factory.mktemp("share")) as one:
+        setting = one.apply({**ALONE, "settings/user/ana": {"capture.result": "count"}})["change"]
+        root = one.root
+    since = ["--from", str(setting + 1), "--data", str(root)]
+    assert run(["settings", "share", "capture.result", "--who", "ana", "--system", "clinic", *since]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split()[3:] == ["count", "user", str(setting), "100.000", "%"]
+    assert said[2].startswith("capture.result for ana on clinic until ") and said[2].endswith(": count 100.000 %.")
