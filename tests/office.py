@@ -76,12 +76,14 @@ class Office:
         """Seal drafts of the test's own producer."""
         return asyncio.run(self._producer.append(drafts))
 
-    def access(self, handle: str, table: str = "public.patients", verb: str = "SELECT") -> int:
+    def access(self, handle: str, table: str = "public.patients", verb: str = "SELECT", credential: str = "") -> int:
         """The index of an access (in a session of its own) as a gateway records it, allowed or denied by policy."""
         actor = self.live.identity_by_handle(handle) or ""
         view = self.live.context(actor, "clinic")
         at = self.live_now()
-        who = {"id": actor, "issuer": "affidavit", "sub": actor, "name": handle, "kind": "human"}
+        who: dict[str, Any] = {"id": actor, "issuer": "affidavit", "sub": actor, "name": handle, "kind": "human"}
+        if credential:
+            who["authenticated"] = {"how": "scram-sha-256", "credential": credential}
         login = view.decider.decide((Request("login", "System", "clinic"),), {}, at).block()
         drafts = [
             self._draft(
@@ -128,6 +130,7 @@ class Office:
                 decision=decided.decision,
                 outcome=outcome,
                 context=context,
+                tags=(f"clinic|table|{table}",),
             )
         )
         answer = self.append(*drafts)

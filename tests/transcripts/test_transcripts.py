@@ -2,7 +2,8 @@
 
 `$ affidavit …` runs a command as a process of its own; `$ as NAME affidavit …` as the owner of a token made for NAME;
 `$ affidavit up &` starts a server (`$ affidavit witness serve … &` too) and `$ stop` ends the one started last; `$ write
-FILE` writes the indented lines that follow, `$ append FILE` adds them. In those, $PORT is a free port of this machine
+FILE` writes the indented lines that follow, `$ append FILE` adds them; `$ access HANDLE TABLE` records an access as a
+gateway would. In those, $PORT is a free port of this machine
 (as in commands), and `$(FILE)` is what that file holds. What
 differs from run to run (ids, keys, times, this machine) is replaced on both sides. Where a status other than 0 comes
 back, a last line says so. AFFIDAVIT_TRANSCRIPTS=write writes the files anew: read the difference before you keep it.
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from office import opened
 
 import affidavit
 
@@ -95,6 +97,10 @@ class Runner:
             return below
         if words[0] == "stop":
             return self.stop()
+        if words[0] == "access":
+            with opened(self.folder / "data") as one:
+                one.access(words[1], words[2])
+            return ""
         token = self.token(words[1]) if words[0] == "as" else ""
         words = words[2:] if words[0] == "as" else words
         assert words[0] == "affidavit", command
@@ -167,6 +173,15 @@ def replaced(text: str, folder: Path, port: str) -> str:
     for pattern, other in REPLACED:
         text = pattern.sub(other, text)
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("page", ["access-review", "what-could-they-see"])
+def test_what_a_how_to_says_to_type_stands_in_its_transcript(page: str) -> None:
+    text = (HERE.parents[1] / "docs" / "howto" / f"{page}.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^    (affidavit .*)$", text, re.MULTILINE)
+    typed = {command for command, _ in steps((HERE / f"{page.replace('-', '_')}.txt").read_text(encoding="utf-8"))}
+    assert shown
+    assert [command for command in shown if command not in typed] == []
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*.txt")), ids=lambda path: path.stem)

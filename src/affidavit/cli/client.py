@@ -67,8 +67,26 @@ class Client:
 
     def lines(self, path: str, **params: Any) -> Iterator[str]:
         """The lines of a stream, without the empty ones that only show that it lives."""
+        return self._lines("GET", path, params=params)
+
+    def asked(self, path: str, value: Mapping[str, Any] | None = None, **params: Any) -> Iterator[dict[str, Any]]:
+        """The lines of an answer that takes long, as it comes: how far it has got, and in the last one `answer`.
+
+        With `value` it is posted. Raises the error that the server names, also one that comes on the way.
+        """
+        asked = {"params": params} if value is None else {"json": dict(value)}
+        line: dict[str, Any] = {}
+        for text in self._lines("GET" if value is None else "POST", path, **asked):
+            line = json.loads(text)
+            if "error" in line:
+                raise _named(line["status"], line["error"])
+            yield line
+        if "answer" not in line:
+            raise Unavailable("client.lost", "The server stopped before it had answered.", "Ask again.")
+
+    def _lines(self, method: str, path: str, **arguments: Any) -> Iterator[str]:
         try:
-            with self._http.stream("GET", path, params=params) as response:
+            with self._http.stream(method, path, **arguments) as response:
                 if response.status_code != 200:
                     response.read()
                     raise _error(response)
@@ -128,11 +146,14 @@ def listens(path: Path) -> bool:
         return True
 
 
+def _named(status: int, said: Mapping[str, Any]) -> AffidavitError:
+    kind = _STATUS_ERRORS.get(status, InvalidInput)
+    return kind(str(said["code"]), str(said["message"]), str(said["hint"]))
+
+
 def _error(response: httpx.Response) -> AffidavitError:
-    kind = _STATUS_ERRORS.get(response.status_code, InvalidInput)
     try:
-        said = json.loads(response.content[:HTTP_BODY_BYTES_MAX])
-        return kind(str(said["code"]), str(said["message"]), str(said["hint"]))
+        return _named(response.status_code, json.loads(response.content[:HTTP_BODY_BYTES_MAX]))
     except (ValueError, RecursionError, KeyError, TypeError):
         return Unavailable("client.answer", f"The server answered {response.status_code} and nothing that can be read.")
 

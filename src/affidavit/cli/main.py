@@ -38,6 +38,8 @@ COMMANDS = (
     ("session", "affidavit.cli.session", "session"),
     ("findings", "affidavit.cli.findings", "findings"),
     ("state", "affidavit.cli.state", "state"),
+    ("who", "affidavit.cli.who", "who"),
+    ("what-if", "affidavit.cli.what_if", "what_if"),
     ("verify", "affidavit.cli.verify", "verify"),
     ("receipt", "affidavit.cli.receipt", "receipt"),
     ("witness", "affidavit.cli.witness", "witness"),

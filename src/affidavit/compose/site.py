@@ -38,6 +38,7 @@ from affidavit.ledger.reader import Reader
 from affidavit.ledger.recovery import Progress
 from affidavit.ledger.rotate import FileKeys, Keyring, known_keys, own_chain
 from affidavit.ledger.timestamping import AuthorityStatus
+from affidavit.record.tags import Tagger
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
@@ -193,6 +194,7 @@ class Site:
                 newest_anchor,
                 lambda: witness_stamps(self.config, self.disk, self.layout, self.own_keys),
             ),
+            tag_key_of=Tagger(self.secrets.tag_key).key_of,
             authorities=authorities or self._authorities,
             places=self.places.report,
             status=self._status,

@@ -23,7 +23,7 @@ from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.read import Record
 from affidavit.state.change import Op
 from affidavit.state.context import build_context, context_digest
-from affidavit.state.deciding import Decider
+from affidavit.state.deciding import Decider, nesting_of
 from affidavit.state.fold import State, Version
 from affidavit.state.settings import Effective, resolve
 
@@ -182,7 +182,7 @@ class Live:
             return view
         content = build_context(self._state, actor, system)
         digest = context_digest(content)
-        if view is not None and view.digest == digest:
+        if view is not None and view.digest == digest and view.decider.nesting == nesting_of(content, self._state):
             # Most changes touch others: the prepared decider and its cache stay good.
             view = replace(view, state=self._state.index)
         else:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, asof, finding, proving, reading, rotating, sharing, streaming
+from affidavit.server import administering, asking, asof, finding, proving, reading, rotating, sharing, streaming
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -41,6 +41,9 @@ ROUTES = (
     ("GET", "/v1/state/history", asof.history),
     ("GET", "/v1/state/diff", asof.diff),
     ("GET", "/v1/state/proof", proving.proof),
+    ("GET", "/v1/who/could", asking.could),
+    ("GET", "/v1/who/did", asking.did),
+    ("POST", "/v1/what-if", asking.what_if),
     ("GET", "/v1/ready", reading.ready),
     ("GET", "/v1/export", streaming.export),
     ("GET", "/v1/follow", streaming.follow),

@@ -24,13 +24,14 @@ from affidavit.tlog.rotation import KeyChain
 
 @dataclass(frozen=True)
 class Services:
-    """`host` names this machine in credentials of uids. `file_access`: the process was started by the command that
-    asks, on the log's own files. `public_log`: the published log. `writes`: changes can be recorded here; else each
-    ends as `Unavailable`. `status` gives what the process knows of itself: published size, gateways. `receipt` gives
-    the receipt of a record that was written lately (`Ledger.receipt`). `authorities` are the configured time-stamp
-    authorities, and how it went with each. `publication` tells how that goes. `stopping`: endless streams end now.
-    `keys` gives all keys that the log had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the
-    index of the record that says so; `rotation_denied(reason, content, fields)` records that somebody may not.
+    """`host` names this machine in credentials of uids. `tag_key_of` gives the key of a name's tags. `file_access`:
+    the process was started by the command that asks, on the log's own files. `public_log`: the published log.
+    `writes`: changes can be recorded here; else each ends as `Unavailable`. `status` gives what the process knows
+    of itself: published size, gateways. `receipt` gives the receipt of a record that was written lately
+    (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with each.
+    `publication` tells how that goes. `stopping`: endless streams end now. `keys` gives all keys that the log had;
+    `rotate(post_quantum, reason, content, fields)` gives it new ones, and the index of the record that says so;
+    `rotation_denied(reason, content, fields)` records that somebody may not.
     """
 
     origin: str
@@ -48,6 +49,7 @@ class Services:
     bounds: Bounds
     explainer: Explainer
     timing: Timing
+    tag_key_of: Callable[[str], bytes]
     authorities: Callable[[], tuple[AuthorityStatus, ...]]
     places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]

@@ -42,7 +42,12 @@ _LOCKING_KINDS: Final = frozenset({"identity", "membership", "policy", "credenti
 
 def requests_for(ops: Sequence[Op]) -> tuple[Request, ...]:
     """What is asked of policy: one request for each object, in order."""
-    return tuple(Request(_ACTIONS.get(parse_name(op.name).kind, "admin"), "Object", op.name) for op in ops)
+    return tuple(Request(action_for(parse_name(op.name).kind), "Object", op.name) for op in ops)
+
+
+def action_for(kind: str) -> str:
+    """The action that policy is asked about for a change of an object of this kind."""
+    return _ACTIONS.get(kind, "admin")
 
 
 def strongest(ops: Sequence[Op]) -> str:
@@ -53,11 +58,14 @@ def strongest(ops: Sequence[Op]) -> str:
 
 def facts_for(state: ChangingView, ops: Sequence[Op], actor: str, approvals: int) -> dict[str, Fact]:
     """The facts that policies are asked with. Raises what `State.apply` raises where the change cannot apply."""
+    return {"approvals": approvals, "lowers_capture": _lowers_capture(state, ops, actor), **told_by(ops, actor)}
+
+
+def told_by(ops: Sequence[Op], actor: str) -> dict[str, Fact]:
+    """The facts of a change by `actor` that its objects tell, whatever the state."""
     puts = sum(isinstance(op, Put) for op in ops)
     return {
-        "approvals": approvals,
         "kinds": tuple(sorted({parse_name(op.name).kind for op in ops})),
-        "lowers_capture": _lowers_capture(state, ops, actor),
         "op": "put" if puts == len(ops) else "mixed" if puts else "delete",
         "own": _own(ops, actor),
     }

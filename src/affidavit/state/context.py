@@ -19,11 +19,23 @@ RULES: Final = 1
 
 def build_context(state: StateView, actor: str, system: str) -> dict[str, Any]:
     """The context of `actor` (an identity id) on `system` (a system id, or `log`), lists sorted."""
-    groups = state.groups_of(actor)
-    held = frozenset(group for group, _ in groups)
     effective, configured = resolve(state, actor, system)
     return {
         "rules": RULES,
+        **permissions(state, actor, system),
+        "schemas": [_named(version) for version in _versions(state, "schema/")],
+        "settings": [setting.as_dict() for setting in effective],
+        "configured": configured,
+        "declared": _brief(state.get(f"system/{system}")),
+        "observed": [_named(version) for version in _versions(state, f"observed/{system}/")],
+    }
+
+
+def permissions(state: StateView, actor: str, system: str) -> dict[str, Any]:
+    """The part of a context that decisions rest on, which is all that a `Decider` reads of it."""
+    groups = state.groups_of(actor)
+    held = frozenset(group for group, _ in groups)
+    return {
         "actor": actor,
         "system": system,
         "identity": _brief(state.get(f"identity/{actor}")),
@@ -34,11 +46,6 @@ def build_context(state: StateView, actor: str, system: str) -> dict[str, Any]:
             for version in _versions(state, "policy/")
             if version.policy is not None and version.policy.can_match(actor, held, system)
         ],
-        "schemas": [_named(version) for version in _versions(state, "schema/")],
-        "settings": [setting.as_dict() for setting in effective],
-        "configured": configured,
-        "declared": _brief(state.get(f"system/{system}")),
-        "observed": [_named(version) for version in _versions(state, f"observed/{system}/")],
     }
 
 

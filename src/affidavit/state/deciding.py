@@ -10,8 +10,9 @@ from __future__ import annotations
 import bisect
 import importlib.metadata
 import json
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,7 @@ from affidavit.limits import (
     DECISION_ERRORS_MAX,
     DECISIONS_CACHED_MAX,
     DETERMINING_MAX,
+    POLICY_SETS_SHARED_MAX,
     REQUESTS_MAX,
 )
 from affidavit.record.moment import parse_moment
@@ -30,7 +32,7 @@ from affidavit.state.context import RULES
 from affidavit.state.facts import Fact, cedar_context
 from affidavit.state.fold import Version
 from affidavit.state.objects import GROUP_PREFIX, KINDS
-from affidavit.state.policy import LOG_SYSTEM, policy_set_json
+from affidavit.state.policy import LOG_SYSTEM, Policy, policy_set_json
 from affidavit.state.schema import ACTIONS
 from affidavit.state.view import StateView
 
@@ -116,16 +118,56 @@ class _Grant:
     end_ns: int | None
 
 
+#: Groups of a context with the groups that hold each directly, sorted.
+Nesting = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def nesting_of(context: Mapping[str, Any], state: StateView) -> Nesting:
+    """How the groups of a context nest. A context names each group and the shortest way to it; decisions rest on every
+    way. So a decider stands for another state only where that gives the same context *and* the same nesting."""
+    return tuple(
+        (item["group"], tuple(state.direct_groups(f"{GROUP_PREFIX}{item['group']}"))) for item in context["groups"]
+    )
+
+
+class PolicySets:
+    """Parsed policies, shared by the deciders of many contexts of one state. Bounded. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[str, str], ...], cedarpy.PolicySet] = {}
+
+    def parsed(self, policies: Mapping[str, str]) -> cedarpy.PolicySet:
+        """The set of these policies, from id to Cedar JSON."""
+        key = tuple(policies.items())
+        found = self._kept.get(key)
+        if found is None:
+            found = _parsed(policies)
+            if len(self._kept) >= POLICY_SETS_SHARED_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = found
+        return found
+
+
 class Decider:
     """Decides for one context. Holds the parsed policies and entities, and a bounded cache of decisions.
 
-    Takes what it needs from `state` when built: later changes to the state do not reach it. Not for several threads.
-    Raises `Conflict` when the context does not belong to the state.
+    Takes what it needs from `state` when built: later changes to the state do not reach it. `sets` shares parsed
+    policies with others; `form` gives the Cedar JSON that stands for a policy, which is its own unless a bound of it is
+    asked for (`affidavit.state.bounds`). Not for several threads. Raises `Conflict` when the context does not belong to
+    the state.
     """
 
-    def __init__(self, context: Mapping[str, Any], state: StateView) -> None:
+    def __init__(
+        self,
+        context: Mapping[str, Any],
+        state: StateView,
+        *,
+        sets: PolicySets | None = None,
+        form: Callable[[Policy], str] = operator.attrgetter("est"),
+    ) -> None:
         self.actor: str = context["actor"]
         self.system: str = context["system"]
+        self._parsed = _parsed if sets is None else sets.parsed
         self._policies: dict[str, str] = {}
         self._digests: dict[str, str] = {}
         found: set[str] = set()
@@ -134,7 +176,7 @@ class Decider:
             if version.policy is None:
                 raise _not_of_state(item["name"])
             found |= version.policy.mentions
-            self._policies[item["name"]] = version.policy.est
+            self._policies[item["name"]] = form(version.policy)
             self._digests[item["name"]] = item["digest"]
         #: Names of the facts that some policy of the context reads. Others are left out of decision and record.
         self.mentions: tuple[str, ...] = tuple(sorted(found))
@@ -144,7 +186,9 @@ class Decider:
         if context["identity"] is not None:
             identity = _held(state, {"name": f"identity/{self.actor}", **context["identity"]})
         self._active = identity is not None and identity.value["status"] == "active"
-        self._entities = _entities(state, context, identity)
+        #: What decisions rest on beside the context.
+        self.nesting: Nesting = nesting_of(context, state)
+        self._entities = _entities(self.nesting, context, identity)
         edges = {grant.start_ns for grant in self._grants} | {grant.end_ns for grant in self._grants}
         self._edges = sorted(edge for edge in edges if edge is not None)
         self._sets: dict[int, cedarpy.PolicySet] = {}
@@ -234,7 +278,7 @@ class Decider:
                 for grant in self._grants
                 if grant.start_ns <= at_ns and (grant.end_ns is None or at_ns < grant.end_ns)
             }
-            handle = cedarpy.PolicySet.from_json_str(policy_set_json(self._policies | live))
+            handle = self._parsed(self._policies | live)
             if len(self._sets) >= _LIVE_SETS_MAX:
                 del self._sets[next(iter(self._sets))]
             self._sets[interval] = handle
@@ -258,6 +302,10 @@ class Decider:
                     "state.request", f"{kind} `{which:.80}` is no resource of `{self.system}`.", "Ask there."
                 )
         return list(added.values())
+
+
+def _parsed(policies: Mapping[str, str]) -> cedarpy.PolicySet:
+    return cedarpy.PolicySet.from_json_str(policy_set_json(policies))
 
 
 def _not_of_state(name: str) -> Conflict:
@@ -301,13 +349,12 @@ def _entity(kind: str, which: str, parents: list[tuple[str, str]]) -> dict[str, 
     }
 
 
-def _entities(state: StateView, context: Mapping[str, Any], identity: Version | None) -> cedarpy.Entities:
+def _entities(nesting: Nesting, context: Mapping[str, Any], identity: Version | None) -> cedarpy.Entities:
     """The entities that all requests of a context share."""
-    groups = [item["group"] for item in context["groups"]]
+    groups = [group for group, _ in nesting]
     held = set(groups)
     entities = []
-    for group in groups:
-        parents = state.direct_groups(f"{GROUP_PREFIX}{group}")
+    for group, parents in nesting:
         if not held.issuperset(parents):
             raise _not_of_state(f"group/{group}")
         entities.append(_entity("Group", group, [("Group", name) for name in parents]))

@@ -67,18 +67,24 @@ _COUNT = FactType("Long", _count)
 _TEXTS = FactType("Set<String>", _texts)
 _ADDRESS = FactType("ipaddr", _address)
 
-#: Every fact: first those of an access, then those of a change.
-FACTS: Final[Mapping[str, FactType]] = {
+#: What a session knows from its login on: all that a login is decided on.
+SESSION_FACTS: Final[Mapping[str, FactType]] = {
     "application": _TEXT,
     "client_address": _ADDRESS,
-    "columns": _TEXTS,
     "database": _TEXT,
+    "tls": _BOOLEAN,
+}
+#: What a statement adds to that.
+STATEMENT_FACTS: Final[Mapping[str, FactType]] = {
+    "columns": _TEXTS,
     "functions": _TEXTS,
     "parsed": _BOOLEAN,
     "read_only": _BOOLEAN,
     "tables": _TEXTS,
-    "tls": _BOOLEAN,
     "verb": _TEXT,
+}
+#: What a change of the log's state is decided on.
+CHANGE_FACTS: Final[Mapping[str, FactType]] = {
     "approvals": _COUNT,
     "approving": _BOOLEAN,
     "kinds": _TEXTS,
@@ -86,6 +92,7 @@ FACTS: Final[Mapping[str, FactType]] = {
     "op": _TEXT,
     "own": _BOOLEAN,
 }
+FACTS: Final[Mapping[str, FactType]] = {**SESSION_FACTS, **STATEMENT_FACTS, **CHANGE_FACTS}
 
 
 def cedar_context(facts: tuple[tuple[str, Fact], ...]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,7 +42,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy that passed every check. `est` is its Cedar JSON form; `mentions` the names of facts that it reads."""
+    """A policy that passed every check. `est` is its Cedar JSON form; `mentions` the names of facts that it reads;
+    `groups` and `identities` those that it names, in its scope or its conditions."""
 
     text: str
     est: str
@@ -49,6 +51,8 @@ class Policy:
     principal: Scope
     resource: Scope
     mentions: frozenset[str]
+    groups: frozenset[str]
+    identities: frozenset[str]
 
     def can_match(self, actor: str, groups: frozenset[str], system: str) -> bool:
         """Whether its scope leaves room for this actor, held by these groups, on this system (or `log`)."""
@@ -116,7 +120,16 @@ def parse_policy(text: str, what: str = "The policy") -> Policy:
         ) from None
     mentions = _mentions(tree, what)
     _validate(text, what)
-    return Policy(text, est, tree["effect"], _scope(tree["principal"]), _scope(tree["resource"]), mentions)
+    return Policy(
+        text=text,
+        est=est,
+        effect=tree["effect"],
+        principal=_scope(tree["principal"]),
+        resource=_scope(tree["resource"]),
+        mentions=mentions,
+        groups=frozenset(_entities(tree, "Group")),
+        identities=frozenset(_entities(tree, "Identity")),
+    )
 
 
 def mentions(text: str) -> frozenset[str]:
@@ -124,7 +137,7 @@ def mentions(text: str) -> frozenset[str]:
     return parse_policy(text).mentions
 
 
-def policy_set_json(policies: dict[str, str]) -> str:
+def policy_set_json(policies: Mapping[str, str]) -> str:
     """The Cedar JSON of a policy set, from policy id to `Policy.est`. Ids are ours, so answers name them."""
     inner = ",".join(f"{json.dumps(name)}:{est}" for name, est in policies.items())
     return f'{{"templates":{{}},"templateLinks":[],"staticPolicies":{{{inner}}}}}'
@@ -212,6 +225,18 @@ def _scope(head: dict[str, Any]) -> Scope:
     inner = head.get("in", head) if head["op"] == "is" else head
     entity = inner.get("entity", {})
     return Scope(head.get("entity_type", ""), entity.get("type", ""), entity.get("id", ""))
+
+
+def _entities(node: Any, kind: str) -> Iterator[str]:
+    """Ids of the entities of a type that stand anywhere in a policy."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _entities(item, kind)
+    elif isinstance(node, dict):
+        if node.get("type") == kind and isinstance(node.get("id"), str):
+            yield node["id"]
+        for item in node.values():
+            yield from _entities(item, kind)
 
 
 def _mentions(tree: dict[str, Any], what: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ from affidavit.errors import AffidavitError
 from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_DECIDERS_MAX
 from affidavit.record.moment import parse_moment
 from affidavit.state.context import build_context, context_digest
-from affidavit.state.deciding import Decider, Request
+from affidavit.state.deciding import Decider, Request, nesting_of
 from affidavit.state.facts import Fact
 from affidavit.state.fold import State
 from affidavit.verify.capture import Asked, asked_of
@@ -179,7 +179,7 @@ class Decisions:
             return view
         content = build_context(state, actor, system)
         digest = context_digest(content)
-        if view is not None and view.digest == digest:
+        if view is not None and view.digest == digest and view.decider.nesting == nesting_of(content, state):
             view.state = state.index
             return view
         view = View(
