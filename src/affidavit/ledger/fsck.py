@@ -61,8 +61,9 @@ class Examination:
     `rule` names how the right copy of each record is chosen (`pieces.RULES`): empty where no choice leads to the signed
     root. `signed` is the newest checkpoint here that verifies, `published` whether it lies where it belongs. `bundles`
     and `tiles` are what must be written again of what is published, `journal_from` from which index on the journal must
-    be. `journal_end` is where it first breaks off after what is published, `journal_last` the index after the last
-    record in it. `snapshot`: what stands open was compared with a fold of the records.
+    be, `journal_in_order` its segments up to the first that does not go on from the one before. `journal_end` is where
+    it first breaks off after what is published, `journal_last` the index after the last record in it. `snapshot`: what
+    stands open was compared with a fold of the records.
     """
 
     size: int = 0
@@ -75,6 +76,7 @@ class Examination:
     journal_end: int = 0
     journal_last: int = 0
     journal_from: int | None = None
+    journal_in_order: tuple[int, ...] = ()
     breaks: tuple[Break, ...] = ()
     torn: Break | None = None
     kept: int = 0
@@ -417,6 +419,7 @@ class _Examiner:
         found, salvage = self._found, self._salvage
         edge = max(0, found.size - 1) // TILE_WIDTH * TILE_WIDTH
         found.journal_begin, found.breaks = salvage.begin, tuple(salvage.breaks)
+        found.journal_in_order = tuple(salvage.in_order)
         found.journal_last = salvage.end
         found.journal_end = next((one.expected for one in salvage.breaks if one.expected >= found.size), salvage.end)
         if not salvage.segments:

@@ -134,7 +134,8 @@ class Repair:
         records on."""
         start = self._found.journal_from or 0
         salvage = Salvage(self._disk, self._layout.journal, self._origin)
-        first = max((one for one in salvage.segments if one <= start), default=start)
+        # Where a repair stopped, one of its longer segments may reach over old ones: all of those go.
+        first = max((one for one in self._found.journal_in_order if one <= start), default=start)
         old = [one for one in salvage.segments if one >= first]
         for one in old:
             self._keep(self._layout.journal / segment_name(one))

@@ -54,6 +54,8 @@ class Salvage:
                 self.segments.append(int(stem))
             else:
                 self.strays.append(name)
+        #: The segments up to the first that does not go on where the one before it ends.
+        self.in_order: list[int] = []
         self.breaks: list[Break] = []
         self.end = self.segments[0] if self.segments else 0  # the index after the last record given
 
@@ -66,6 +68,8 @@ class Salvage:
         for number, first in enumerate(self.segments):
             if first != self.end:
                 self._break(first, 0, f"it should begin at record {self.end}")
+            elif len(self.in_order) == number:
+                self.in_order.append(first)
             data = self._read(first)
             if data is not None:
                 for frame in self._frames(data, first, last=number == len(self.segments) - 1):
