@@ -349,6 +349,9 @@ def test_somebody_without_settings_of_their_own(story: Story) -> None:
     last = story.read(session)
     (found,) = story.findings()
     assert (told([found]), found.count) == ([("access.unconfigured", "certain", (first, last))], 2)
+    assert found.sentence == (
+        "bob acted 2 times on clinic without settings of their own, so captured at the fullest level."
+    )
     assert story.findings(0, first) == []
 
 

@@ -224,7 +224,7 @@ class Scan:
         for (code, actor, system), told in self._told.items():
             who, often = self._names(actor), count_words(told.count, "time")
             how = (
-                "without settings of their own, so by what holds for everybody"
+                "without settings of their own, so captured at the fullest level"
                 if code == "access.unconfigured"
                 else "and was allowed only because nothing is restricted yet"
             )
