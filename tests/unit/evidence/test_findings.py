@@ -416,6 +416,18 @@ def test_it_says_what_it_could_not_look_at(story: Story) -> None:
     assert (scan.counts.records, scan.counts.accesses, scan.counts.changes) == (story.size, 1, 3)
 
 
+def test_what_it_could_not_look_at_is_counted_and_only_the_first_are_named(story: Story) -> None:
+    session = story.began()
+    context = story.context()
+    used = [story.access(session, context) for _ in range(30)]
+    story.erased = {*used[:25], context}
+    scan = story.scan()
+    list(scan.run(0, story.size))
+    (missed,) = not_looked_at(scan)
+    # 25 accesses, and once the context of the other five.
+    assert (missed["count"], missed["records"]) == (26, used[:10])
+
+
 def test_only_what_was_chosen(story: Story) -> None:
     session = story.began()
     story.observe()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from affidavit.errors import AffidavitError, Corruption
+from affidavit.evidence.findings.finding import Missed
 from affidavit.limits import FINDINGS_DECIDERS_MAX
 from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
@@ -25,7 +26,7 @@ class Again:
     def __init__(self, state_at: Callable[[int], StateView]) -> None:
         self._state_at = state_at
         self._deciders: OrderedDict[tuple[int, str, str], Decider | None] = OrderedDict()
-        self.unknown: dict[int, None] = {}
+        self.unknown = Missed()
 
     def decide(self, record: Record, position: int, at_ns: int | None = None) -> Authorization | None:
         """The decision on what `record` asked, under the state at `position`, at its own moment or at `at_ns`."""
@@ -34,7 +35,7 @@ class Again:
         own = self._decider(record.header.decided or 0, actor, system)
         other = self._decider(position, actor, system)
         if own is None or other is None or not set(other.mentions) <= set(own.mentions):
-            self.unknown.setdefault(record.index)
+            self.unknown.add(record.index)
             return None
         requests = tuple(Request(one["action"], one["type"], one["id"]) for one in said["requests"])
         facts = {
@@ -44,7 +45,7 @@ class Again:
         try:
             return other.decide(requests, facts, parse_moment(record.header.time.at) if at_ns is None else at_ns)
         except AffidavitError:
-            self.unknown.setdefault(record.index)
+            self.unknown.add(record.index)
             return None
 
     def decisive(self, record: Record, change: int) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from affidavit.limits import FINDINGS_SHOWN_MAX
 from affidavit.record.moment import NS, parse_moment
 from affidavit.record.read import Record
 from affidavit.timeproof.interval import Interval
@@ -62,6 +63,23 @@ class Finding:
             "objects": list(self.objects),
             "count": self.count,
         }
+
+
+@dataclass
+class Missed:
+    """Records that could not be looked at: how many, and the first few. One that is met again at once counts once."""
+
+    count: int = 0
+    last: int = -1
+    first: list[int] = field(default_factory=list)
+
+    def add(self, index: int) -> None:
+        """One more."""
+        if index == self.last:
+            return
+        self.last, self.count = index, self.count + 1
+        if len(self.first) < FINDINGS_SHOWN_MAX:
+            self.first.append(index)
 
 
 @dataclass(frozen=True)

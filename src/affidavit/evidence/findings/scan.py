@@ -14,12 +14,13 @@ from typing import Any
 
 from affidavit.evidence.explain import bearing, only_observed
 from affidavit.evidence.findings.again import Again
-from affidavit.evidence.findings.finding import Finding, Windows
+from affidavit.evidence.findings.finding import Finding, Missed, Windows
 from affidavit.evidence.findings.permissions import Given, Lapsed, Timings, revoked
 from affidavit.evidence.sentence import Names, named
 from affidavit.evidence.wording import count_words, list_words
 from affidavit.history.asof import Records
-from affidavit.limits import FINDINGS_PEOPLE_MAX, FINDINGS_SHOWN_MAX
+from affidavit.limits import FINDINGS_PEOPLE_MAX
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.moment import parse_moment
@@ -77,8 +78,8 @@ class Counts:
     records: int = 0
     accesses: int = 0
     changes: int = 0
-    erased: list[int] = field(default_factory=list)
-    unreadable: list[int] = field(default_factory=list)
+    erased: Missed = field(default_factory=Missed)
+    unreadable: Missed = field(default_factory=Missed)
     apart: int = 0
 
 
@@ -103,7 +104,7 @@ class Scan:
         self.given = Given(records, timing, self.again, names, windows)
         self.lapsed = Lapsed(records, state_at, self.again, names)
         self.counts = Counts()
-        self._contexts: dict[int, dict[str, Any]] = {}
+        self._contexts: dict[int, dict[str, Any] | None] = {}
         self._observing: dict[tuple[str, str], bool] = {}
         self._told: dict[tuple[str, str, str], _Told] = {}
 
@@ -267,11 +268,9 @@ class Scan:
             return None
         if index not in self._contexts:
             context = self._readable(index)
-            if context is None:
-                return None
             if len(self._contexts) >= FINDINGS_PEOPLE_MAX:
                 self._contexts.clear()
-            self._contexts[index] = context.content
+            self._contexts[index] = None if context is None else context.content
         return self._contexts[index]
 
     def _readable(self, index: int) -> Record | None:
@@ -279,9 +278,8 @@ class Scan:
         if isinstance(record.body, dict):
             return record
         if record.body is not None:
-            from_where = self.counts.erased if hasattr(record.body, "stub") else self.counts.unreadable
-            if index not in from_where:
-                from_where.append(index)
+            missed = self.counts.erased if isinstance(record.body, Erased) else self.counts.unreadable
+            missed.add(index)
         return None
 
 
@@ -290,13 +288,9 @@ def not_looked_at(scan: Scan) -> list[dict[str, Any]]:
     found = [
         ("its body was erased", scan.counts.erased),
         ("its body cannot be read without its key", scan.counts.unreadable),
-        ("it cannot be decided again: facts were not recorded, or a change is gone", list(scan.again.unknown)),
-        ("accesses by more people than are told apart", [0] * scan.counts.apart),
-        ("permissions in use at once, more than are followed", [0] * scan.given.dropped),
-        ("grants that lapsed long before the stretch", [0] * scan.lapsed.dropped),
-    ]  # fmt: skip
-    return [
-        {"what": what, "count": len(items), "records": [at for at in items[:FINDINGS_SHOWN_MAX] if at]}
-        for what, items in found
-        if items
+        ("it cannot be decided again: facts were not recorded, or a change is gone", scan.again.unknown),
+        ("accesses by more people than are told apart", Missed(scan.counts.apart)),
+        ("permissions in use at once, more than are followed", Missed(scan.given.dropped)),
+        ("grants that lapsed long before the stretch", Missed(scan.lapsed.dropped)),
     ]
+    return [{"what": what, "count": missed.count, "records": missed.first} for what, missed in found if missed.count]
