@@ -47,8 +47,6 @@ WANTED = (
     "keys that ended",
     "copies",
     "audits of the copy",
-    "copies not finished, and said so",
-    "logs judged with all their bodies",
 )
 
 

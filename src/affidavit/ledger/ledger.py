@@ -331,8 +331,9 @@ class Ledger:
         """
         with self._publishing:
             checkpoint = self._publish()
-        now = format_moment(self._host.clock.now_ns())
-        self._kept.keep_hourly(checkpoint.size, now, lambda index: self.reader().record(index).header.log.at)
+            now = format_moment(self._host.clock.now_ns())
+            # Nor may a rotation publish meanwhile: what is kept is the file as it lies there, under this size.
+            self._kept.keep_hourly(checkpoint.size, now, lambda index: self.reader().record(index).header.log.at)
         return checkpoint
 
     def rotate(self, successor: Successor, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from ledgercase import BOOT, ORIGIN, AwaySigner, Case, code
@@ -370,3 +371,36 @@ def test_a_kept_checkpoint_that_cannot_be_written_stops_nothing() -> None:
     assert (ledger.size, "no space", None) == (published.size, said.kept_problem, said.failure)
     assert format_moment(case.clock.now_ns())[:19] == said.kept_since[:19]
     assert Checkpoint(ORIGIN, published.size, published.root) == published
+
+
+def test_what_is_kept_has_its_own_name_also_where_somebody_else_would_publish_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = made()
+    ledger = case.recover()
+    case.clock.advance(2 * 3600 * 10**9)
+    append(case, ledger)
+    others: list[Thread] = []
+    read = case.disk.read
+
+    def reading(path: Path, limit: int) -> bytes | None:
+        if path == LAYOUT.checkpoint and not others:
+            append(case, ledger)
+            others.append(Thread(target=ledger.publish_now))
+            others[0].start()
+            others[0].join(0.2)  # as long as it takes where nothing holds it up
+        return read(path, limit)
+
+    keep = ledger._kept.keep
+
+    def keeping(size: int) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(case.disk, "read", reading)
+            keep(size)
+
+    monkeypatch.setattr(ledger._kept, "keep", keeping)
+    ledger.publish_now()
+    others[0].join()
+    for name in case.disk.names(LAYOUT.kept):
+        note = case.disk.copy(LAYOUT.kept / name).decode()
+        assert int(name) == int(note.splitlines()[1])
