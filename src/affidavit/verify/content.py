@@ -14,6 +14,7 @@ from affidavit.state.fold import State
 from affidavit.verify.agreement import check_agreement
 from affidavit.verify.capture import Asked, check_capture, check_either, is_captured_as_asked, under_way
 from affidavit.verify.changes import Changes
+from affidavit.verify.counters import gap_streams
 from affidavit.verify.decisions import UNREAD_DECISION, Decisions
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.folding import Folding
@@ -61,8 +62,8 @@ class Content:
             self._take_decision(line)
         elif kind == "access.outcome":
             self._take_outcome(line)
-        elif kind == "log.gap":
-            self.intents.clear()  # whichever it ended; references are duty 9
+        elif kind == "log.gap" and (line.content is None or gap_streams(line.content)):
+            self.intents.clear()  # those of streams that ended, as all do with their process; references are duty 9
 
     def weigh(self, run: Run) -> Settle | None:
         """See `run.py`."""

@@ -216,3 +216,21 @@ def test_administration_is_given_back_only_by_the_logs_key_and_nothing_more(tmp_
     assert wrong == codes(tmp_path / "other key", sealed({}, SignerKey(ORIGIN, bytes(32))))
     assert wrong == codes(tmp_path / "other place", sealed({}, shift=1))
     assert wrong == codes(tmp_path / "more than that", sealed({}, more=True))
+
+
+def test_a_hole_of_one_source_ends_no_intent_of_another(tmp_path: Path) -> None:
+    paper = afternoon(2).paper
+    paper.records.pop()
+    paper._seq[LEDGER] -= 1
+    session = paper.open_session()
+    intent = paper.intent(session, paper.context())
+    at, held = paper.records[-1].header.log.at, paper._seq[DESK]
+    body = {"cause": "counter", "start": at, "end": at, "streams": []}
+    paper.add("log.gap", LEDGER, {**body, "missing": {"stream": DESK, "first": held + 1, "last": held + 5}})
+    paper._seq[DESK] += 5
+    paper.outcome(session, intent)
+    paper.change([paper.put("group/others", {"description": ""})])
+    write_log(tmp_path / "data", paper.records)
+    verdict = verify(open_archive(str(tmp_path / "data")), [SIGNER.verifier], {BODY_KEY.id: BODY_KEY})
+    assert [] == [finding for check in verdict.checks for finding in check.findings]
+    assert "passed" == next(check.status for check in verdict.checks if check.number == 18)
