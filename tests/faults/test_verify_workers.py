@@ -117,7 +117,8 @@ def test_a_number_of_processes_that_cannot_be(processes: int) -> None:
 
 
 ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
 sys.path[:0] = [{tests!r}]
 from itertools import count
 from test_verify_workers import KEYS, Workers, a_task
@@ -142,12 +143,15 @@ def test_workers_end_with_the_command(how: signal.Signals, status: int) -> None:
     command = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     )
-    assert command.stdout is not None
-    started = [int(pid) for pid in command.stdout.readline().split()]
-    assert 2 == len(started)
-    command.send_signal(how)
-    assert status == command.wait(timeout=30)
-    command.stdout.close()
+    with command:
+        assert command.stdout is not None
+        try:
+            started = [int(pid) for pid in command.stdout.readline().split()]
+            assert 2 == len(started)
+            command.send_signal(how)
+            assert status == command.wait(timeout=30)
+        finally:
+            command.kill()
     end = time.monotonic() + 30
     while any(map(runs, started)) and time.monotonic() < end:
         time.sleep(0.05)

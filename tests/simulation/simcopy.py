@@ -35,7 +35,9 @@ class Copies:
 
     def make(self) -> None:
         """Bring the copy up to the log. Raises what `Backup.run` raises."""
-        shown = self._truth.published.size
+        # What stands there, not what once was shown: a stop may have taken the newest one back (ADR 18).
+        path = Layout(self._case.root).checkpoint
+        shown = self._keys.open(self._disk.copy(path)).size if self._disk.holds(path) else 0
         copied = self._case.backup(TARGET)
         demand(copied.size >= shown, f"a checkpoint of {shown} was there, and one of {copied.size} was copied")
         self._counts["copies"] += 1
