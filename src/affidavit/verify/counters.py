@@ -89,7 +89,10 @@ class Counters:
         if isinstance(missing, dict):
             named, first, last = missing.get("stream"), missing.get("first"), missing.get("last")
             if isinstance(named, str) and isinstance(first, int) and isinstance(last, int):
-                self._missing[named] = (first, last)
+                # A source may skip again before anything of it was taken.
+                before = self._missing.get(named)
+                follows = before is not None and before[1] + 1 == first
+                self._missing[named] = (before[0] if before is not None and follows else first, last)
             else:
                 self._fail(line, "counter.gap", f"The log.gap {line.index} does not say what is missing.")
 

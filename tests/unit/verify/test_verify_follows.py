@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from logmaker import (
     BOB,
     BODY_KEY,
@@ -109,6 +110,20 @@ def test_a_hole_that_a_gap_accounts_for_and_the_sessions_that_it_ends(tmp_path: 
     assert set() == codes(tmp_path / "crashed", paper.records)
     index = paper.change([paper.put("group/more", {"description": ""})])
     assert {("counter.dead", index), ("counter.hole", index)} == codes(tmp_path / "dead", paper.records)
+
+
+@pytest.mark.parametrize(("second", "accused"), [((1, 4), False), ((2, 4), True), ((0, 4), False)])
+def test_holes_that_follow_each_other_add_up(tmp_path: Path, second: tuple[int, int], accused: bool) -> None:
+    """A source skips a number, what it hands over then is refused whole, and it skips again."""
+    paper = Paper()
+    paper.genesis()
+    at = paper.records[-1].header.log.at
+    for first, last in ((0, 0), second):
+        body = {"cause": "counter", "start": at, "end": at, "streams": []}
+        paper.add("log.gap", LEDGER, {**body, "missing": {"stream": DESK, "first": first, "last": last}})
+    paper._seq[DESK] = 4
+    index = paper.change([paper.put("group/others", {"description": ""})])
+    assert ({("counter.hole", index)} if accused else set()) == codes(tmp_path, paper.records)
 
 
 def test_decisions_under_the_guarantee_after_are_made_again_under_the_state_they_had(tmp_path: Path) -> None:
