@@ -11,7 +11,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
-from affidavit.server import administering, asking, asof, finding, proving, reading, rotating, sharing, streaming
+from affidavit.server import (
+    administering,
+    asking,
+    asof,
+    finding,
+    permitting,
+    proving,
+    reading,
+    rotating,
+    sharing,
+    streaming,
+)
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
 
@@ -40,6 +51,7 @@ ROUTES = (
     ("GET", "/v1/state/context", asof.context),
     ("GET", "/v1/state/history", asof.history),
     ("GET", "/v1/state/diff", asof.diff),
+    ("GET", "/v1/state/permitted", permitting.permitted),
     ("GET", "/v1/state/proof", proving.proof),
     ("GET", "/v1/who/could", asking.could),
     ("GET", "/v1/who/did", asking.did),

@@ -62,7 +62,7 @@ async def did(request: Request) -> Response:
     services = reader_of(request)
     asked = _asked(request, ("resource", "from", "to", "action", "could", "facts"))
     reading = await run_in_threadpool(_Did, services, asked)
-    return StreamingResponse(_streamed(reading.lines()), media_type=_STREAM, headers=_HEADERS)
+    return streamed(reading.lines())
 
 
 async def what_if(request: Request) -> Response:
@@ -80,7 +80,7 @@ async def what_if(request: Request) -> Response:
     }  # fmt: skip
     asked = await json_object(request, members)
     trying = await run_in_threadpool(_Trying, services, asked)
-    return StreamingResponse(_streamed(trying.lines()), media_type=_STREAM, headers=_HEADERS)
+    return streamed(trying.lines())
 
 
 def _could(services: Services, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -205,6 +205,11 @@ class _Trying:
             "sentence": sentence(record, services.live.name_of, services.bounds(header)),
             "differences": context_difference(then, now),
         }
+
+
+def streamed(lines: Iterator[dict[str, Any]]) -> Response:
+    """The lines as they come: how far it has got, and in the last one the `answer`, or the `error`."""
+    return StreamingResponse(_streamed(lines), media_type=_STREAM, headers=_HEADERS)
 
 
 def _streamed(lines: Iterator[dict[str, Any]]) -> Iterator[bytes]:

@@ -43,3 +43,25 @@ def place(services: Services, text: str) -> Place:
         return Place(index, at, None)
     read = read_moment(text, now_ns)
     return Place(index_at_time(services.records, read.last), read.last, read)
+
+
+#: Two positions, each with the moment that it stands for.
+Period = tuple[tuple[int, str], tuple[int, str]]
+
+
+def period(services: Services, begins: str, ends: str) -> Period:
+    """From one place to another, as `place` names them; empty texts are the beginning of the log, and now.
+
+    A time begins where it begins: the state there is what was sealed before it, and not what stood at its end.
+    Raises `InvalidInput`.
+    """
+    last = place(services, ends or "now")
+    if not begins:
+        first = (0, services.records.header(0).log.at)
+    else:
+        start = place(services, begins)
+        if start.read is None:
+            first = (start.index, start.at)
+        else:
+            first = (index_at_time(services.records, start.read.first), start.read.first)
+    return first, (last.index, last.at)

@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from affidavit.errors import InvalidInput
 from affidavit.evidence.shares import shares
-from affidavit.history.asof import check_position, index_at_time
 from affidavit.server.bodies import JsonResponse
-from affidavit.server.positions import place
+from affidavit.server.positions import period
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
 from affidavit.state.settings import APP_PREFIX, SETTINGS
@@ -36,16 +35,7 @@ def _share(services: Services, who: str, asked: dict[str, str]) -> dict[str, Any
     if name not in SETTINGS and not name.startswith(APP_PREFIX):
         raise InvalidInput("state.setting", f"There is no setting {name[:80]!r}.", f"Known: {', '.join(SETTINGS)}.")
     identity = services.live.resolve(who)
-    last = place(services, asked["to"] or "now")
-    if not asked["from"]:
-        begins = (0, services.records.header(0).log.at)
-    else:
-        start = place(services, asked["from"])
-        if start.read is None:
-            begins = (start.index, start.at)
-        else:
-            # The state at the first moment of what was written: what was sealed before it.
-            begins = (index_at_time(services.records, start.read.first), start.read.first)
-    check_position(services.records, last.index)
-    found = shares(services.records, services.history.at, name, (identity, system), (begins, (last.index, last.at)))
+    found = shares(
+        services.records, services.history.at, name, (identity, system), period(services, asked["from"], asked["to"])
+    )
     return {**found, "who": who, "identity": identity, "system": system}

@@ -1,0 +1,51 @@
+"""When what somebody may do changed, asked of the API: who and where are checked, and the answer has who, why, what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from office import PEOPLE, Office, office
+
+from affidavit.errors import InvalidInput
+
+
+def asked(desk: Office, **params: str) -> dict[str, Any]:
+    return list(desk.admin.asked("/v1/state/permitted", **params))[-1]["answer"]
+
+
+def test_a_history_of_somebody_on_a_system(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        people = desk.apply(PEOPLE, "first day")["change"]
+        rule = 'permit (principal in Group::"staff", action == Action::"read", resource == System::"clinic");'
+        staff = desk.apply({"group/staff": {}, "policy/staff": {"text": rule}}, "wards")["change"]
+        nested = desk.apply({"membership/group:analysts/staff": {}}, "joined")["change"]
+        desk.apply({"identity/ana": {"kind": "human", "name": "Ana L."}}, "married")
+        answer = asked(desk, actor="ana", system="clinic", **{"from": str(staff)})
+        assert (answer["handle"], answer["actor"]) == ("ana", desk.live.resolve("ana"))
+        assert sorted(one["shown"] for one in answer["before"] if one["part"] in ("group", "policy")) == [
+            "analysts",
+            "policy/analysts",
+        ]
+        (moment,) = answer["moments"]
+        assert (moment["index"], moment["who"], moment["reason"], moment["reach"], moment["about_person"]) == (
+            nested,
+            "root",
+            "joined",
+            "nested group",
+            False,
+        )
+        whole = asked(desk, actor="ana", system="clinic")
+        assert [one["index"] for one in whole["moments"]] == [people, nested]
+        assert asked(desk, actor="ana", system="clinic", to=str(nested))["moments"] == whole["moments"][:1]
+        for params, code in (
+            ({"actor": "ana"}, "state.whom"),
+            ({"actor": "ana", "system": "elsewhere"}, "state.system"),
+            ({"actor": "nobody", "system": "clinic"}, "who.unknown"),
+            ({"actor": "ana", "system": "clinic", "form": "0"}, "http.member"),
+            ({"actor": "ana", "system": "clinic", "from": "now", "to": str(staff)}, "permitted.period"),
+        ):
+            with pytest.raises(InvalidInput) as raised:
+                asked(desk, **params)
+            assert raised.value.code == code
