@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from affidavit.cli.client import connect
-from affidavit.cli.lines import say_when
+from affidavit.cli.lines import say_behind, say_when
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 
@@ -24,6 +24,8 @@ def explain(index: str, /, *, common: Common = DEFAULTS) -> int:
         return 0
     say(answer["sentence"], "strong")
     say_when(answer["when"])
+    _title("Who stands behind it")
+    say_behind(answer["behind"])
     _rules(answer)
     _facts(answer)
     _settings(answer)
@@ -107,6 +109,10 @@ def _before(answer: dict[str, Any]) -> None:
         say("  None since the log began.")
         return
     say(f"  Record {last['index']}: {last['sentence']}", "change")
+    for change in answer["unseen"]:
+        say(f"  The decision had not seen record {change['index']}: {change['sentence']}", "deny")
+    if not answer["unseen"]:
+        say("  The decision had seen every change before it that bears on it.", "allow")
 
 
 def _again(answer: dict[str, Any]) -> None:

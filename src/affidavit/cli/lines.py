@@ -45,6 +45,26 @@ def say_when(when: dict[str, Any]) -> None:
         say(f"  {sentence}")
 
 
+def say_behind(behind: dict[str, Any] | None) -> None:
+    """Who stands behind a record, how that was proved, who gave the means, and what nobody can know."""
+    if behind is None:
+        say("  Nobody: the log wrote it by itself, or nobody was known yet.")
+        return
+    proved = "" if behind["credential"] is None else f", proved by {behind['credential']} ({behind['how']})"
+    came = [f"from {behind['address']}"] if behind["address"] else []
+    came += [f"with an application that calls itself {behind['application']!r}"] if behind["application"] else []
+    came += [f"through the account {behind['account']}"] if behind["account"] else []
+    say(f"  {behind['handle']}, {behind['kind'] or 'unknown'}{proved}{', ' if came else ''}{', '.join(came)}")
+    for one in behind["given"]:
+        # The label of a machine's user only repeats its name.
+        label = f" (“{one['label']}”)" if one["label"] and one["credential"].startswith("token-") else ""
+        say(f"  {one['credential']}{label} was given by {one['given_by']}, {one['kind']}, in record {one['record']}")
+    if behind["human"] is not None:
+        say(f"  The human who answers for it: {behind['human']}")
+    for text in behind["unknown"]:
+        say(f"  Not known: {text}", "unknown")
+
+
 def json_text(value: Any) -> str:
     """A value as indented JSON, for people."""
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)

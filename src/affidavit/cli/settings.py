@@ -11,6 +11,7 @@ from affidavit.cli.apply import print_result
 from affidavit.cli.client import connect
 from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket
 from affidavit.cli.output import print_json, print_table, say
+from affidavit.cli.stateshare import percent
 from affidavit.errors import InvalidInput
 from affidavit.evidence.wording import moment_words
 
@@ -89,7 +90,8 @@ def share(
 ) -> int:
     """For what share of a period the setting NAME had which value for somebody, from which scope and by which record.
 
-    For example: affidavit settings share capture.statement --who ana --system clinic --from 2026-11-01
+    The floor counts: where it raises a value, the scope is floor. For policies and other objects see affidavit state
+    share. For example: affidavit settings share capture.statement --who ana --system clinic --from 2026-11-01
     """
     params = {key: value for key, value in (("from", from_), ("to", to)) if value is not None}
     with connect(common) as client:
@@ -103,19 +105,13 @@ def share(
             "-" if one["value"] is None else one["value"],
             one["scope"] or "-",
             "" if one["version"] is None else str(one["version"]),
-            _percent(one["share"]),
+            percent(one["share"]),
         )
         for one in answer["intervals"]
     ]
     print_table(("from", "value", "scope", "record", "share"), rows)
     sums = ", ".join(
-        f"{'nothing' if one['value'] is None else one['value']} {_percent(one['share'])}" for one in answer["values"]
+        f"{'nothing' if one['value'] is None else one['value']} {percent(one['share'])}" for one in answer["values"]
     )
     say(f"{name} for {who} on {system} until {answer['to'][:19].replace('T', ' ')} UTC: {sums}.")
     return 0
-
-
-def _percent(share: str) -> str:
-    """A share of the period, cut: less than all is never shown as 100 %."""
-    millis = int(share.replace(".", "")[:6])
-    return f"{millis // 1_000}.{millis % 1_000:03} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affidavit.cli.client import connect
-from affidavit.cli.lines import json_text, say_when
+from affidavit.cli.lines import json_text, say_behind, say_when
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 
@@ -15,7 +15,7 @@ _BODY_STATES = {
 
 
 def show(index: str, /, *, common: Common = DEFAULTS) -> int:
-    """A record: its sentence, its header, its body, every field."""
+    """A record: its sentence, who stands behind it, its header, its body, every field."""
     with connect(common) as client:
         view = client.get(f"/v1/records/{index_of(index)}")
     if common.json:
@@ -24,6 +24,8 @@ def show(index: str, /, *, common: Common = DEFAULTS) -> int:
     say(view["sentence"], "strong")
     say_when(view["when"])
     say()
+    say("behind")
+    say_behind(view["behind"])
     say("header")
     say(json_text(view["header"]))
     say("body")

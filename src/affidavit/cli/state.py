@@ -14,6 +14,7 @@ from affidavit.cli.output import print_json, print_table, say
 from affidavit.cli.prove import prove
 from affidavit.cli.statediff import diff
 from affidavit.cli.statehistory import history
+from affidavit.cli.stateshare import share
 from affidavit.errors import InvalidInput
 from affidavit.evidence.wording import place_words
 
@@ -21,6 +22,7 @@ state = App(name="state", help="The state as of any moment: identities, permissi
 state.command(history)
 state.command(diff)
 state.command(prove)
+state.command(share)
 _STYLES = {"live": "allow", "over": "dim", "not yet": "dim"}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from affidavit.evidence.asking import LOG, OBJECT, SYSTEM, TABLE, Resource
+from affidavit.evidence.behind import Behind
 from affidavit.history.asof import Records
 from affidavit.limits import READ_TOLD_EVERY
 from affidavit.record.body import Erased
@@ -163,9 +164,9 @@ def who_did(
     """What `told` says of each person, as values for JSON, by handle. People are named as at `stop`, the end of the
     range; whoever is not in that state by `name_of`.
 
-    Of a service or an agent `behind` says which human gave it each credential that it used, and in which record.
+    Of a service or an agent `behind` says who gave it each credential that it used, as it was then, in which record.
     """
-    state = state_at(stop)
+    state, behind = state_at(stop), Behind(records, state_at, name_of)
     people = []
     for identity, touched in told.touched.items():
         version = state.get(f"identity/{identity}") if identity else None
@@ -184,30 +185,12 @@ def who_did(
                 "last_allowed": touched.last_allowed,
                 "names": sorted(touched.names),
                 "accounts": sorted(touched.accounts),
-                "behind": [] if kind == "human" else _behind(touched, state_at, name_of, records),
+                "behind": []
+                if kind == "human"
+                else [behind.given(*one) for one in sorted(touched.credentials.items())],
             }
         )
     return sorted(people, key=lambda item: str(item["handle"]))
-
-
-def _behind(
-    touched: Touched, state_at: Callable[[int], StateView], name_of: Callable[[str], str], records: Records
-) -> list[dict[str, Any]]:
-    """Each credential as it was when it was first used: its label, and who put it, in which record."""
-    found = []
-    for credential, index in sorted(touched.credentials.items()):
-        then = state_at(index)
-        version = then.get(f"credential/{credential}")
-        giver = None if version is None else records.header(version.version).actor
-        found.append(
-            {
-                "credential": credential,
-                "label": "" if version is None else str(version.value.get("label", "")),
-                "given_by": None if giver is None else then.handle_of(giver) or name_of(giver),
-                "record": None if version is None else version.version,
-            }
-        )
-    return found
 
 
 def _has_all_tags(header: Header) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.evidence.behind import Behind
 from affidavit.evidence.sentence import Names, because_words, named, sentence
 from affidavit.evidence.wording import duration_words
 from affidavit.history.asof import Records, changes_before
@@ -79,6 +80,8 @@ class Explainer:
             "configured": context["configured"],
             "context": self._context_difference(record),
             "last_change": last,
+            "unseen": self._unseen(record, context, system),
+            "behind": Behind(self.records, self.state_at, self.names).of(record),
             "state": record.header.decided,
             "again": self._again(record, state, context),
             "outcome": self._outcome(record),
@@ -151,6 +154,17 @@ class Explainer:
                 else f"; the last change that bears on it is record {at}, {duration_words(before_ns)} before",
             }
         return None
+
+    def _unseen(self, record: Record, context: Mapping[str, Any], system: str) -> list[dict[str, Any]]:
+        """The changes that bear on this actor here and that stand between the state decided under and the record."""
+        bears = bearing(record.header.actor or "", system, [item["group"] for item in context["groups"]])
+        found = []
+        for at in changes_before(self.records, record.index, record.header.decided or 0):
+            change = self.records.record(at)
+            ops = change.content.get("objects")
+            if ops is None or any(bears(str(op["name"])) for op in ops):
+                found.append({"index": at, "sentence": sentence(change, self.names, self.bound_of(change.header))})
+        return found
 
     def _context_difference(self, record: Record) -> dict[str, Any] | None:
         """The context record and how it differs from the one before of the same actor and system."""

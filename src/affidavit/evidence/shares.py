@@ -30,9 +30,7 @@ def shares(
     there was no such identity, or no value, `value` is null. Raises `InvalidInput` for a period without length.
     """
     (first, begins), (last, ends) = period
-    length_ns = parse_moment(ends) - parse_moment(begins)
-    if length_ns <= 0:
-        raise InvalidInput("share.period", "The period has no length.", "Give a later --to.")
+    length_ns = length_of(begins, ends)
     changes = changes_before(records, last, first)
     if len(changes) > STATE_CHANGES_MAX:
         raise InvalidInput("share.changes", f"{len(changes):,} changes lie in this period.", "Take a shorter one.")
@@ -50,7 +48,7 @@ def shares(
     for one, stop in zip(found, stops, strict=True):
         ns = parse_moment(stop) - parse_moment(one["from"])
         if ns:  # what was replaced in the moment that it came was never in force
-            intervals.append({"change": None, **one, "to": stop, "ns": str(ns), "share": _share(ns, length_ns)})
+            intervals.append({"change": None, **one, "to": stop, "ns": str(ns), "share": share_of(ns, length_ns)})
     sums: dict[str | None, int] = {}
     for one in intervals:
         sums[one["value"]] = sums.get(one["value"], 0) + int(one["ns"])
@@ -61,7 +59,7 @@ def shares(
         "ns": str(length_ns),
         "intervals": intervals,
         "values": [
-            {"value": value, "ns": str(ns), "share": _share(ns, length_ns)}
+            {"value": value, "ns": str(ns), "share": share_of(ns, length_ns)}
             for value, ns in sorted(sums.items(), key=lambda item: (-item[1], item[0] or ""))
         ],
     }
@@ -76,7 +74,15 @@ def _value(state: StateView, name: str, who: tuple[str, str]) -> dict[str, Any]:
     return nothing if found is None else {"value": found.value, "scope": found.scope, "version": found.version}
 
 
-def _share(ns: int, of_ns: int) -> str:
+def length_of(begins: str, ends: str) -> int:
+    """The nanoseconds between two moments. Raises `InvalidInput` where there are none."""
+    length_ns = parse_moment(ends) - parse_moment(begins)
+    if length_ns <= 0:
+        raise InvalidInput("share.period", "The period has no length.", "Give a later --to.")
+    return length_ns
+
+
+def share_of(ns: int, of_ns: int) -> str:
     """As a decimal from 0 to 1, cut to nine places."""
     parts = ns * _PARTS // of_ns
     return f"{parts // _PARTS}.{parts % _PARTS:09}"

@@ -52,6 +52,7 @@ ROUTES = (
     ("GET", "/v1/state/history", asof.history),
     ("GET", "/v1/state/diff", asof.diff),
     ("GET", "/v1/state/permitted", permitting.permitted),
+    ("GET", "/v1/state/share", sharing.standing),
     ("GET", "/v1/state/proof", proving.proof),
     ("GET", "/v1/who/could", asking.could),
     ("GET", "/v1/who/did", asking.did),

@@ -112,7 +112,7 @@ def _context(services: Services, at: str, actor: str, system: str) -> dict[str, 
 
 
 def _history(services: Services, name: str, whole: bool) -> dict[str, Any]:
-    full = _full_name(services, name)
+    full = full_name(services, name)
     parsed = parse_name(full)
     wanted = [full]
     if whole:
@@ -179,7 +179,7 @@ def _prefixed(then: StateView, prefix: str) -> str:
     return "/".join([parts[0], *(then.identity_of_handle(part) or part for part in parts[1:])])
 
 
-def _full_name(services: Services, name: str) -> str:
+def full_name(services: Services, name: str) -> str:
     """An object's name, where a person may be named by a handle that they have or had."""
     kind, *rest = name.split("/")
     at = 1 if kind == "settings" and rest[:1] == ["user"] else 0

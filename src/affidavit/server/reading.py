@@ -11,6 +11,7 @@ from starlette.responses import Response
 import affidavit
 from affidavit.errors import InvalidInput
 from affidavit.evidence import clocks
+from affidavit.evidence.behind import Behind
 from affidavit.evidence.ordering import ordered
 from affidavit.evidence.publishing import publication
 from affidavit.evidence.readiness import Finding, readiness
@@ -72,7 +73,8 @@ async def record(request: Request) -> Response:
 
     The answer: `index`, `header`, `body`, `body_state`, `bound_ns`, `sentence`, `headline`, and `when`: the interval in
     which it `happened` and what that `rests_on`, what is `claimed` by whom, `proven` by stamps, between which moments
-    it was `recorded`, the `agreement` of claim and proof, and `sentences` that say so.
+    it was `recorded`, the `agreement` of claim and proof, and `sentences` that say so. And `behind`: who stands behind
+    it (`handle`, `kind`, how it was proved, who `given` the credential, the `human`, `account`), and what is `unknown`.
     """
     services, index = reader_of(request), path_index(request)
     if index >= services.records.size:
@@ -87,7 +89,8 @@ async def explain(request: Request) -> Response:
 
     The answer: `sentence`, `decision`, `because`, `only_observed`, `requests`, `facts`, `rules` (with their text as of
     the decision), `considered`, `errors`, `grants`, `settings`, `configured`, `context` (with what differs from the one
-    before), `last_change`, `state`, `again` (the decision made again), `outcome` (of an intent), `when` as of a record.
+    before), `last_change`, `unseen` (changes that bear on it, which the decision had not seen), `behind` and `when` as
+    of a record, `state`, `again` (the decision made again), `outcome` (of an intent).
     """
     services, index = reader_of(request), path_index(request)
     return JsonResponse(await run_in_threadpool(_explained, services, index))
@@ -133,7 +136,8 @@ async def ready(request: Request) -> Response:
 
 def _whole_record(services: Services, index: int) -> dict[str, Any]:
     record = services.records.record(index)
-    return {**record_view(record, services), "when": when_view(services.timing, record)}
+    behind = Behind(services.records, services.history.at, services.live.name_of).of(record)
+    return {**record_view(record, services), "when": when_view(services.timing, record), "behind": behind}
 
 
 def _explained(services: Services, index: int) -> dict[str, Any]:

@@ -85,3 +85,17 @@ def test_a_period_needs_a_length() -> None:
     with pytest.raises(InvalidInput) as raised:
         asked(story, story.size, story.at_ns, 0)
     assert raised.value.code == "share.period"
+
+
+def test_the_floor_that_raises_a_value_is_its_scope() -> None:
+    story = Story()
+    story.began()  # bob's own settings say count, which the default floor asks for too
+    first, begins_ns = story.size, story.at_ns
+    story.wait(45)
+    raised = put(story, "floor", "digest")
+    story.wait(15)
+    told = asked(story, first, begins_ns, 60)["intervals"]
+    assert [(one["value"], one["scope"], one["change"], one["share"]) for one in told] == [
+        ("count", "user", None, "0.750000000"),
+        ("digest", "floor", raised, "0.250000000"),
+    ]

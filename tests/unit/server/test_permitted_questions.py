@@ -1,4 +1,4 @@
-"""When what somebody may do changed, asked of the API: who and where are checked, and the answer has who, why, what."""
+"""When what somebody may do changed, and for what share of a period objects stood, asked of the API."""
 
 from __future__ import annotations
 
@@ -48,4 +48,22 @@ def test_a_history_of_somebody_on_a_system(tmp_path: Path) -> None:
         ):
             with pytest.raises(InvalidInput) as raised:
                 asked(desk, **params)
+            assert raised.value.code == code
+
+
+def test_for_what_share_objects_stood_by_the_names_that_people_use(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        people = desk.apply(PEOPLE)["change"]
+        desk.admin.post("/v1/settings/ana", {"values": {"capture.result": "count"}, "reason": "r"})
+        answer = desk.admin.get(
+            "/v1/state/share", object=["settings/user/ana", "policy/two-people"], **{"from": str(people)}
+        )
+        assert [(one["shown"], [part["version"] for part in one["intervals"]]) for one in answer["objects"]] == [
+            ("settings/user/ana", [None, people + 1]),
+            ("policy/two-people", [people]),
+        ]
+        assert answer["objects"][0]["as_at_end"] == answer["together"]
+        for names, code in (([], "share.objects"), (["policy/none"], "share.object"), (["cup/tea"], "state.name")):
+            with pytest.raises(InvalidInput) as raised:
+                desk.admin.get("/v1/state/share", object=names)
             assert raised.value.code == code
