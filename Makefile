@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Tests that start servers and the tests that kill them are one file a worker; two workers suit the smallest machine.
+# Tests that start servers and the tests that kill them are one file a worker, in the order of tests/conftest.py; two
+# workers suit the smallest machine.
 WORKERS ?= 2
 
 # How far the campaigns go: a seed that replays, and a bound.
@@ -35,7 +36,7 @@ check: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 
 test: check
-	$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 sim: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python tests/simulation/campaign.py --seed $(SEED) --steps $(STEPS) --seconds $(SECONDS)
