@@ -211,6 +211,7 @@ GRANT_SECONDS_MAX = 366 * 86_400  # a grant by the command line; longer ones are
 APPROVERS_TRIED_MAX = 200  # people asked of policy whether they could approve what it refused, about 0.3 ms each
 READ_TOLD_EVERY = 500  # records of a long reading between two words of how far it has got
 SCAN_RECORDS_MAX = 50_000  # records that one request reads to find what it asks for; it says where to go on
+STATE_NAMES_CACHED_MAX = 8_192  # names of objects with their parts and paths: a change asks for its own several times
 HISTORY_BUCKETS = 4_096  # of the history store: with a million objects 250 of them lie in one, read in 0.3 ms
 HISTORY_CLOSED_MAX = 128  # closed rows that a bucket keeps; more move to a chunk, which few questions have to read
 HISTORY_CACHED_MAX = 512  # buckets and chunks of the history store kept in memory: some 100 KB each in a large one

@@ -94,10 +94,11 @@ class State:
                 "state.index", f"Record {index} lies before the state at {self.index}.", "Apply records in order."
             )
         check_ops(ops)
-        check_based(self.get, ops, self.index)
+        held = {op.name: self.get(op.name) for op in ops}
+        check_based(held.get, ops, self.index)
         after = self.copy()
         for op in ops:
-            after._take(op.name)
+            after._take(op, held[op.name])
         for op in ops:
             if isinstance(op, Put):
                 after._put(op, index)
@@ -139,12 +140,13 @@ class State:
     def _listed(self, owner: str) -> list[str]:
         return sorted(self._lookup.under(owner))
 
-    def _take(self, name: str) -> None:
-        held = self.get(name)
+    def _take(self, op: Op, held: Version | None) -> None:
+        """End what `op` ends, apart from the value that a put replaces in its place."""
         if held is None:
             return
-        self._objects.delete(owner_of(name), name)
-        for owner, key, _ in lookups_of(name, held.value):
+        if not isinstance(op, Put):
+            self._objects.delete(owner_of(op.name), op.name)
+        for owner, key, _ in lookups_of(op.name, held.value):
             self._lookup.delete(owner, key)
 
     def _put(self, op: Put, index: int) -> None:

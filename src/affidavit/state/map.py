@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Generic, TypeVar
 
+from affidavit.limits import STATE_NAMES_CACHED_MAX
 from affidavit.state.trie import OWNER_BITS, PATH_BITS, Leaf, Subtree, Trie
 
 _T = TypeVar("_T")
@@ -33,11 +35,13 @@ def value_hash(salt: bytes, canonical_value: bytes) -> bytes:
     return _sha256(salt + canonical_value).digest()
 
 
+@lru_cache(maxsize=STATE_NAMES_CACHED_MAX)
 def owner_path(owner: str) -> int:
     """The first half of a path, as a number."""
     return int.from_bytes(_sha256(owner.encode()).digest()[:16], "big")
 
 
+@lru_cache(maxsize=STATE_NAMES_CACHED_MAX)
 def _path(owner: str, key: str) -> int:
     return owner_path(owner) << OWNER_BITS | int.from_bytes(_sha256(key.encode()).digest()[:16], "big")
 

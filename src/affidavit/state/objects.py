@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import cedarpy
@@ -22,6 +23,7 @@ from affidavit.limits import (
     OBJECT_BYTES_MAX,
     OBJECT_LIST_MAX,
     OBJECT_TEXT_CHARS_MAX,
+    STATE_NAMES_CACHED_MAX,
 )
 from affidavit.record.moment import parse_moment
 from affidavit.state.map import owner_of
@@ -89,6 +91,7 @@ class ObjectName:
     parts: tuple[str, ...]
 
 
+@lru_cache(maxsize=STATE_NAMES_CACHED_MAX)
 def parse_name(name: str) -> ObjectName:
     """The parts of an object's name. Raises `InvalidInput` with code `state.name`, saying what to write."""
     kind, _, rest = name.partition("/")

@@ -18,6 +18,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+import msgspec
+
 PATH_BITS = 256
 OWNER_BITS = 128
 EMPTY = bytes(32)
@@ -27,32 +29,26 @@ _sha256 = hashlib.sha256
 _NODE_EMPTY = b"\x01" + EMPTY
 
 
-class Leaf(Generic[_T]):
+class Leaf(msgspec.Struct, Generic[_T], eq=False, gc=False):
     """One entry. `hash` is its leaf hash, or empty in a trie that only looks up. `value` is the value hash in it, where
     the item does not give that. Never changed once built."""
 
-    __slots__ = ("hash", "item", "path", "value")
-
-    def __init__(self, path: int, leaf_hash: bytes, item: _T, value: bytes = b"") -> None:
-        self.path = path
-        self.hash = leaf_hash
-        self.item = item
-        self.value = value
+    path: int
+    hash: bytes
+    item: _T
+    value: bytes = b""
 
 
-class _Fork(Generic[_T]):
+class _Fork(msgspec.Struct, Generic[_T], eq=False, gc=False):
     """Where two sides differ first, at bit `shift`. Only the hash fields are filled in later, once and for all."""
 
-    __slots__ = ("hash", "left", "lifted", "lifted_to", "path", "right", "shift")
-
-    def __init__(self, shift: int, path: int, left: _Node[_T], right: _Node[_T]) -> None:
-        self.shift = shift
-        self.path = path  # of any leaf below: all agree on the bits above `shift`
-        self.left = left
-        self.right = right
-        self.hash = b""
-        self.lifted = b""
-        self.lifted_to = -1
+    shift: int
+    path: int  # of any leaf below: all agree on the bits above `shift`
+    left: _Node[_T]
+    right: _Node[_T]
+    hash: bytes = b""
+    lifted: bytes = b""
+    lifted_to: int = -1
 
 
 _Node = Leaf[_T] | _Fork[_T]
@@ -84,22 +80,26 @@ class Trie(Generic[_T]):
             self._root = leaf
             return
         path = leaf.path
+        trail: list[_Fork[_T]] = []
         while isinstance(node, _Fork):
+            trail.append(node)
             node = node.right if path >> node.shift & 1 else node.left
-        differs = (node.path ^ path).bit_length() - 1  # -1: the same path
-        trail, node = self._descend(path, differs)
         new: _Node[_T] = leaf
-        if differs >= 0:
-            sides = (node, leaf) if path >> differs & 1 else (leaf, node)
-            new = _Fork(differs, path, *sides)
+        if node.path != path:
+            differs = (node.path ^ path).bit_length() - 1
+            while trail and trail[-1].shift < differs:
+                node = trail.pop()
+            new = _Fork(differs, path, node, leaf) if path >> differs & 1 else _Fork(differs, path, leaf, node)
         self._root = _rebuild(trail, path, new)
 
     def delete(self, path: int) -> None:
         """Take the entry at `path` out. Raises `KeyError` where there is none."""
-        if self._root is None:
-            raise KeyError(path)
-        trail, node = self._descend(path, -1)
-        if node.path != path or isinstance(node, _Fork):
+        trail: list[_Fork[_T]] = []
+        node = self._root
+        while isinstance(node, _Fork):
+            trail.append(node)
+            node = node.right if path >> node.shift & 1 else node.left
+        if node is None or node.path != path:
             raise KeyError(path)
         if not trail:
             self._root = None
@@ -129,17 +129,6 @@ class Trie(Generic[_T]):
     def whole(self) -> Subtree[_T] | None:
         """All of it as a subtree, to be walked with its hashes; None where nothing is in it."""
         return None if self._root is None else Subtree(self._root, PATH_BITS - 1)
-
-    def _descend(self, path: int, stop: int) -> tuple[list[_Fork[_T]], _Node[_T]]:
-        """The forks above bit `stop` on the way to `path`, and the node that they lead to."""
-        trail: list[_Fork[_T]] = []
-        node = self._root
-        while isinstance(node, _Fork) and node.shift > stop:
-            trail.append(node)
-            node = node.right if path >> node.shift & 1 else node.left
-        if node is None:
-            raise KeyError(path)
-        return trail, node
 
 
 class Subtree(Generic[_T]):
@@ -199,13 +188,14 @@ def _items(node: _Node[_T]) -> Iterator[_T]:
 
 def _hash(node: _Node[_T], top: int) -> bytes:
     """The hash of the subtree at bit `top` that holds exactly what `node` holds."""
-    if not isinstance(node, _Fork):
+    if isinstance(node, Leaf):
         return node.hash
     if node.lifted_to == top:
         return node.lifted
-    below = node.shift - 1
-    value = node.hash or _sha256(b"\x01" + _hash(node.left, below) + _hash(node.right, below)).digest()
-    node.hash = value
+    value = node.hash
+    if not value:
+        below = node.shift - 1
+        value = node.hash = _sha256(b"\x01" + _hash(node.left, below) + _hash(node.right, below)).digest()
     if top > node.shift:
         # A string of the bits is cheaper to walk than shifting a 256-bit integer a hundred times.
         value = lifted(value, f"{node.path:0256b}"[PATH_BITS - 1 - top : PATH_BITS - 1 - node.shift])
