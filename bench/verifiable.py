@@ -24,7 +24,7 @@ from office import Office, office
 
 SYSTEM = "clinic"
 STAFF = tuple(f"nurse{number}" for number in range(12))
-CHANGE_EVERY = 5_000  # records between two changes
+CHANGE_EVERY = 5_000  # records between two changes, where nobody says otherwise
 SESSION_ACCESSES = 400
 TABLES = ("accounts", "branches", "tellers", "history")
 READ = "SELECT abalance FROM accounts WHERE aid = $1;"
@@ -47,8 +47,8 @@ FIRST_DAY: dict[str, Any] = {
 class Clinic:
     """Writes records through the office's ledger until it is stopped."""
 
-    def __init__(self, one: Office) -> None:
-        self._office = one
+    def __init__(self, one: Office, change_every: int = CHANGE_EVERY) -> None:
+        self._office, self._change_every, self._changes = one, change_every, 0
         self._stream, self._next = os.urandom(16).hex(), 0
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self._drafts: list[Draft] = []
@@ -60,13 +60,12 @@ class Clinic:
 
     def write(self, size: int) -> None:
         """Append until the log holds `size` records or a few more."""
-        shift = self._shifts()
-        changed_at = self._office.ledger.size
+        shift, begun = self._shifts(), self._office.ledger.size
         while self._office.ledger.size < size:
             next(shift)
-            if self._office.ledger.size - changed_at > CHANGE_EVERY:
-                changed_at = self._office.ledger.size
-                self._change(changed_at)
+            while self._changes < (self._office.ledger.size - begun) // self._change_every:
+                self._changes += 1
+                self._change(self._changes)
 
     def _shifts(self) -> Iterator[None]:
         """Four sessions at a time, each of another person; a step is one batch of records."""
@@ -164,8 +163,8 @@ class Clinic:
 
     def _change(self, number: int) -> None:
         """Somebody's settings or grants change, so that contexts do."""
-        name = STAFF[number // CHANGE_EVERY % len(STAFF)]
-        if number // CHANGE_EVERY % 2:
+        name = STAFF[number % len(STAFF)]
+        if number % 2:
             self._grant(name, f" {number}")
         else:
             values = [{"name": "app.theme", "value": f"theme {number}"}]
@@ -207,8 +206,9 @@ class Clinic:
         return answer.receipts[-1].index
 
 
-def make_log(folder: Path, size: int) -> Path:
-    """A data folder in `folder` with a log of at least `size` records, closed in order."""
+def make_log(folder: Path, size: int, change_every: int = CHANGE_EVERY) -> Path:
+    """A data folder in `folder` with a log of at least `size` records, closed in order; of every `change_every` one is
+    a change."""
     with office(folder) as one:
-        Clinic(one).write(size)
+        Clinic(one, change_every).write(size)
     return folder / "data"

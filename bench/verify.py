@@ -6,7 +6,7 @@ knows tlog-tiles and JSON would check: leaf hashes, the root, and that each entr
 the command, by one process and by as many as it takes by default. Of each the best round counts, by the wall clock; the
 ratio is to *third party*. CPU time counts all processes; memory is the largest of any one of them.
 
-    python bench/verify.py [--sizes 100000,1000000] [--rounds 2] [--folder DIR] [--log DIR] [--json]
+    python bench/verify.py [--sizes 100000,1000000] [--change-every 5000] [--rounds 2] [--folder DIR] [--log DIR]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from verifiable import make_log
+from verifiable import CHANGE_EVERY, make_log
 
 from affidavit.tlog.hashing import Tree
 from affidavit.tlog.tiles import bundles_of, decode_entries, entries_path
@@ -103,6 +103,7 @@ def main() -> None:
     """Make, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="100000,1000000", help="records of the logs that are made")
+    parser.add_argument("--change-every", type=int, default=CHANGE_EVERY, help="records between two changes")
     parser.add_argument("--rounds", type=int, default=2, help="of all measurements; the best of each counts")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where to make logs: 3.5 GB for each million")
     parser.add_argument("--log", type=Path, action="append", help="a data folder to measure instead of making logs")
@@ -114,7 +115,7 @@ def main() -> None:
     for size in [] if options.log else map(int, options.sizes.split(",")):
         folder = Path(tempfile.mkdtemp(prefix=".bench-verify-", dir=options.folder))
         try:
-            rows += measure(make_log(folder, size), options.rounds)
+            rows += measure(make_log(folder, size, options.change_every), options.rounds)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if options.json:
