@@ -37,7 +37,8 @@ class Copies:
         """Bring the copy up to the log. Raises what `Backup.run` raises."""
         # What stands there, not what once was shown: a stop may have taken the newest one back (ADR 18).
         path = Layout(self._case.root).checkpoint
-        shown = self._keys.open(self._disk.copy(path)).size if self._disk.holds(path) else 0
+        readable = self._disk.holds(path) and path != self._truth.turned
+        shown = self._keys.open(self._disk.copy(path)).size if readable else 0
         copied = self._case.backup(TARGET)
         demand(copied.size >= shown, f"a checkpoint of {shown} was there, and one of {copied.size} was copied")
         self._counts["copies"] += 1
