@@ -124,6 +124,7 @@ class Stage:
         self.read, self.write = read, write
         self.capture = capture or Capture("full", "full", "digest", 0)
         self.clock = Clock()
+        self.until_ns: int | None = None
         self.log = Log(self)
         self.client_channel, self.server_channel = Channel(), Channel()
         self.refreshing: list[tuple[Session, int]] = []
@@ -146,7 +147,7 @@ class Stage:
         self.session.judge.seen(self.view(), Decider(self))
 
     def view(self) -> View:
-        return View(self.index, 50, self.capture, self.read, self.write)
+        return View(self.index, 50, self.capture, self.read, self.write, self.until_ns)
 
     def _current(self):
         return (self.view(), Decider(self)) if self.recorded else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from affidavit.capture.producer import Producer
 from affidavit.cli.client import Client
+from affidavit.clock import Clock, SystemClock
 from affidavit.compose.create import create
 from affidavit.compose.serving import Served
 from affidavit.compose.site import Site
@@ -47,6 +48,19 @@ PEOPLE: dict[str, Any] = {
     },
     "policy/two-people": {"text": TWO_PEOPLE},
 }
+
+
+class Stepping:
+    """The machine's clock, ahead of the true time by as much as the test says."""
+
+    def __init__(self) -> None:
+        self.ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return SystemClock().now_ns() + self.ahead_ns
+
+    def monotonic_ns(self) -> int:
+        return SystemClock().monotonic_ns()
 
 
 @dataclass
@@ -165,9 +179,10 @@ def office(folder: Path, prepare: Callable[[Path], None] | None = None) -> Itera
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[Office]:
-    """The log in `root`, opened and served."""
+def opened(root: Path, clock: Clock | None = None) -> Iterator[Office]:
+    """The log in `root`, opened and served; by another clock than the machine's, where one is given."""
     site = Site(root)
+    site.clock = clock or site.clock
     ledger = site.open_ledger()
     records = SharedRecords(ledger.reader())
     history = site.history(records)

@@ -50,7 +50,9 @@ def value_of(random: Random, kind: str, name: str) -> dict[str, Any]:
         case "identity":
             return {"kind": "human", "status": random.choice(("active", "suspended")), "attributes": []}
         case "profile":
-            return {"handle": random.choice(("x", "y", "z", name[-2:])), "name": "", "mail": ""}
+            logins = [{"issuer": "https://login.example", "subject": random.choice("12")}]
+            profile = {"handle": random.choice(("x", "y", "z", name[-2:])), "name": "", "mail": ""}
+            return random.choice((profile, {**profile, "logins": logins}))
         case "group":
             return {"description": random.choice(("", "one"))}
         case "membership":

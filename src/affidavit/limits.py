@@ -207,6 +207,7 @@ APPLY_FILES_MAX = 1_000  # files in a folder given to apply
 QUERY_CHARS_MAX = 2_000  # a timeline query
 QUERY_TERMS_MAX = 64  # terms of one query: longer ones are not typed by people
 REPLAN_MAX = 5  # times that a change is planned again because the state moved on meanwhile
+BREAK_GLASS_S_MAX = 12 * 3_600  # an emergency lasts a night's shift; who needs longer asks for an ordinary grant
 GRANT_SECONDS_MAX = 366 * 86_400  # a grant by the command line; longer ones are declared and reviewed
 APPROVERS_TRIED_MAX = 200  # people asked of policy whether they could approve what it refused, about 0.3 ms each
 READ_TOLD_EVERY = 500  # records of a long reading between two words of how far it has got

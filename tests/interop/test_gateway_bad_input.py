@@ -212,3 +212,52 @@ def test_a_revoked_token_ends_open_sessions_at_their_next_statement(place) -> No
         with pytest.raises(psycopg.OperationalError, match="revoked"):
             connection.execute("SELECT 2")
     assert "revoked" == place.close_of(session)["body"]["reason"]
+
+
+def test_a_token_that_ends_ends_open_sessions_and_lets_nobody_in(place) -> None:
+    site = place.site
+    declared = site.folder.parent / "temp.yaml"
+    declared.write_text("identity/temp: {kind: human, name: Temp}\n")
+    site.run("apply", str(declared), "--reason", "for an hour", "--yes")
+    token = site.run("token", "create", "temp", "--for", "4s", "--json").json()["token"]
+    way = {
+        "host": "127.0.0.1", "port": site.gateway_port, "user": "temp", "password": token, "dbname": place.database,
+    }  # fmt: skip
+    with psycopg.connect(**way, autocommit=True) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        session = place.last("kind:session.open decision:allow")["index"]
+        deadline = time.monotonic() + 30
+        while not (lapses := site.records("kind:lapse")) and time.monotonic() < deadline:
+            time.sleep(0.25)
+        [lapsed] = lapses[-1]["body"]["objects"]
+        assert lapsed["name"].startswith("credential/token-")
+        with pytest.raises(psycopg.OperationalError, match="has ended"):
+            connection.execute("SELECT 2")
+    assert "revoked" == place.close_of(session)["body"]["reason"]
+    with pytest.raises(psycopg.OperationalError, match="is wrong"):
+        psycopg.connect(**way, sslmode="disable")
+    verdict = site.run("verify", str(site.folder), "--key", str(site.verifier_key), expect=(0, 1, 3))
+    assert 0 == verdict.status, verdict.output
+
+
+def test_who_is_suspended_is_denied_at_once_in_an_open_session(place) -> None:
+    site = place.site
+    declared = site.folder.parent / "eve.yaml"
+
+    def declare(status: str) -> None:
+        declared.write_text(f"identity/eve: {{kind: human, name: Eve, status: {status}}}\n")
+        site.run("apply", str(declared), "--reason", status, "--yes")
+
+    declare("active")
+    token = site.run("token", "create", "eve", "--json").json()["token"]
+    with psycopg.connect(
+        host="127.0.0.1", port=site.gateway_port, user="eve", password=token, dbname=place.database, autocommit=True
+    ) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        declare("suspended")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT 2")
+        denied = place.last("kind:access decision:deny")
+        assert {"state.inactive"} == {item["policy"] for item in denied["body"]["authorization"]["determining"]}
+        declare("active")
+        assert connection.execute("SELECT 3").fetchone() == (3,)

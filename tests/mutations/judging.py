@@ -33,6 +33,36 @@ JUDGING = (
         "tests/unit/state/test_state_deciding.py::test_a_grant_counts_from_its_start_and_not_at_its_end",
     ),
     Plant(
+        "a credential or grant counts at its end",
+        "state/objects.py",
+        {"    return end is not None and end <= at_ns\n": "    return end is not None and end < at_ns\n"},
+        "somebody is let in by a token that has ended",
+        "tests/unit/state/test_state_ending_and_logins.py::test_the_end_is_the_first_moment_without_it",
+    ),
+    Plant(
+        "a lapse may delete what has not ended",
+        "state/changing.py",
+        {"or not ends or not has_ended(held.value, expired_at_ns):": "or not ends:"},
+        "somebody's access is taken away, and nobody decided it",
+        f"{_TAMPERING}::test_a_row[lapse:_of_a_grant_without_an_end]",
+    ),
+    Plant(
+        "a session by a login that has ended is not reported",
+        "verify/decisions.py",
+        {
+            "        if held is not None and has_ended(held.value, parse_moment(line.header.time.at)):\n": "        if False:\n"
+        },
+        "who kept a token of last year comes in by it, and the log is said to hold",
+        f"{_TAMPERING}::test_a_row[session:_begun_by_a_login_that_has_ended]",
+    ),
+    Plant(
+        "a break-glass grant reviewed by whom it concerns is not reported",
+        "verify/changes.py",
+        {"        if reviewed is not None and author in concerned(state, *reviewed):\n": "        if False:\n"},
+        "who broke the glass says that it was right, and nobody else has looked",
+        f"{_TAMPERING}::test_a_row[review:_of_a_break-glass_grant,_by_who_gave_it]",
+    ),
+    Plant(
         "who asks for a change counts as approving it",
         "state/changing.py",
         {"if other != actor and _is_active(state, other)": "if _is_active(state, other)"},

@@ -59,8 +59,8 @@ def _by(duty: int, code: str, index: int | None = None) -> Found:
     return Found(duty, code, index=index)
 
 
-def _read(duty: int, code: str, index: int | None = None) -> Found:
-    """Found with the body keys."""
+def read_by(duty: int, code: str, index: int | None = None) -> Found:
+    """Found with the public key and the body keys."""
     return Found(duty, code, _CONTENT, index=index)
 
 
@@ -184,7 +184,7 @@ def _sessions() -> list[Tampering]:
     s, a = "session", "access"
     inside = tuple(at for at in _OF_SESSION if at != CLOSED)
     whole = (SESSION, *_OF_SESSION, *_CONTEXTS)
-    empty = _read(9, "reference.accesses", CLOSED - len(inside))
+    empty = read_by(9, "reference.accesses", CLOSED - len(inside))
     return [
         _row(s, "emptied: all its records but the first and the last removed", _leave_out(*inside), empty, FORKED),
         _row(
@@ -200,7 +200,7 @@ def _sessions() -> list[Tampering]:
             _by(9, "reference.session", FIRST), FORKED,
         ),
         _row(s, "ended, and used again", _again(FIRST, SIZE - 1, Source("0d" * 16, 0)), _by(9, "reference.session", SIZE - 1)),
-        _row(a, "removed", _leave_out(FIRST + 3), _read(9, "reference.accesses", CLOSED - 1), FORKED),
+        _row(a, "removed", _leave_out(FIRST + 3), read_by(9, "reference.accesses", CLOSED - 1), FORKED),
         _row(
             a, "removed, and the session's closing count corrected",
             _then(_leave_out(FIRST + 3), _count(CLOSED - 1, 1)), FORKED, why=_RECOUNT,
@@ -275,35 +275,35 @@ def _decisions() -> list[Tampering]:
 
     deny = _body(DENIED, lambda c: c["authorization"].update(decision="allow"))
     return [
-        _row(d, "a denied access made an allowed one, in the header", _header(DENIED, decision="allow"), _read(13, "content.disagrees", DENIED), FORKED),
-        _row(d, "the same in header and body", _then(deny, _header(DENIED, decision="allow")), _read(17, "decision.differs", DENIED), FORKED),
+        _row(d, "a denied access made an allowed one, in the header", _header(DENIED, decision="allow"), read_by(13, "content.disagrees", DENIED), FORKED),
+        _row(d, "the same in header and body", _then(deny, _header(DENIED, decision="allow")), read_by(17, "decision.differs", DENIED), FORKED),
         _row(d, "made under an older state", _header(DENIED, decided=A.people + 1), _by(8, "order.decided", DENIED), FORKED),
         _row(d, "a state index that is another one", _header(DENIED, log=Log(A.paper.records[DENIED].header.log.at, 3), decided=3), _by(8, "order.state", DENIED), FORKED),
         _row(
             d, "another table in the record than was decided on",
-            _body(FIRST, lambda c: c["action"]["tables"][0].update(name="patients")), _read(17, "decision.requests", FIRST), FORKED,
+            _body(FIRST, lambda c: c["action"]["tables"][0].update(name="patients")), read_by(17, "decision.requests", FIRST), FORKED,
         ),
-        _row(d, "its context replaced by an older one", _older_context, _read(17, "decision.context", A.last_context + 3), FORKED),
+        _row(d, "its context replaced by an older one", _older_context, read_by(17, "decision.context", A.last_context + 3), FORKED),
         _row(
             g, "removed", lambda r: without(r, A.proposal, A.approval, _GRANT),
-            _read(16, "context.differs", _GRANT + 1 - 3), FORKED,
+            read_by(16, "context.differs", _GRANT + 1 - 3), FORKED,
         ),
         _row(
             g, "removed, and every context made anew", _leave_out(A.proposal, A.approval, _GRANT),
-            _read(17, "decision.differs", _GRANT + 2 - 3), FORKED,
+            read_by(17, "decision.differs", _GRANT + 2 - 3), FORKED,
         ),
         _row(
             g, "removed, and every context and decision after it made anew",
             lambda _: list(afternoon(ACCESSES, grant_patients=False).paper.records), FORKED,
             why="a history in which it was never made, played to its end, is a history",
         ),
-        _row(g, "turned into another inside its change", _then(_body(FIRST - 4, _other_grant), refold), _read(16, "context.differs", FIRST - 1), FORKED),
-        _row(g, "inserted before an access that was denied", _insert_grant, _read(17, "decision.differs", DENIED + 1), FORKED),
-        _row(g, "moved before the access that was denied for want of it", _grant_before_denial, _read(17, "decision.context", DENIED + 3), FORKED),
-        _row(s, "a settings change rewritten", _then(_body(A.settings, settings), refold), _read(16, "context.differs", A.last_context), FORKED),
-        _row(s, "a row captured that the settings leave out", _body(CLOSED - 1, lambda c: c["result"].update(captured=[["secret"]])), _read(18, "capture.settings", CLOSED - 1), FORKED),
-        _row(s, "a statement cut to its digest", _body(FIRST, lambda c: c["action"].update(form="digest")), _read(18, "capture.settings", FIRST), FORKED),
-        _row(s, "a weaker guarantee", _header(FIRST, guarantee="after"), _read(18, "capture.settings", FIRST), FORKED),
+        _row(g, "turned into another inside its change", _then(_body(FIRST - 4, _other_grant), refold), read_by(16, "context.differs", FIRST - 1), FORKED),
+        _row(g, "inserted before an access that was denied", _insert_grant, read_by(17, "decision.differs", DENIED + 1), FORKED),
+        _row(g, "moved before the access that was denied for want of it", _grant_before_denial, read_by(17, "decision.context", DENIED + 3), FORKED),
+        _row(s, "a settings change rewritten", _then(_body(A.settings, settings), refold), read_by(16, "context.differs", A.last_context), FORKED),
+        _row(s, "a row captured that the settings leave out", _body(CLOSED - 1, lambda c: c["result"].update(captured=[["secret"]])), read_by(18, "capture.settings", CLOSED - 1), FORKED),
+        _row(s, "a statement cut to its digest", _body(FIRST, lambda c: c["action"].update(form="digest")), read_by(18, "capture.settings", FIRST), FORKED),
+        _row(s, "a weaker guarantee", _header(FIRST, guarantee="after"), read_by(18, "capture.settings", FIRST), FORKED),
     ]  # fmt: skip
 
 
@@ -322,15 +322,15 @@ def _changes() -> list[Tampering]:
     c = "change"
     other = _body(_GRANT, lambda b: b["objects"][0].update(value=grant_value(PATIENTS, "read", "write")))
     return [
-        _row(c, "a root that is another one", _header(A.people, root="00" * 32), _read(14, "state.root", A.people), FORKED),
-        _row(c, "its approval taken out", _body(_GRANT, lambda b: b.update(approvals=[])), _read(15, "change.decided", _GRANT), FORKED),
-        _row(c, "approved by the one who asked", _approved_by(A.approval, ALICE), _read(15, "change.approval", _GRANT), FORKED),
-        _row(c, "approved by what is no approval", _approved_by(A.people, CAROL), _read(15, "change.approval", _GRANT), FORKED),
-        _row(c, "other objects than were approved", _then(other, refold), _read(15, "change.proposal", _GRANT), FORKED),
+        _row(c, "a root that is another one", _header(A.people, root="00" * 32), read_by(14, "state.root", A.people), FORKED),
+        _row(c, "its approval taken out", _body(_GRANT, lambda b: b.update(approvals=[])), read_by(15, "change.decided", _GRANT), FORKED),
+        _row(c, "approved by the one who asked", _approved_by(A.approval, ALICE), read_by(15, "change.approval", _GRANT), FORKED),
+        _row(c, "approved by what is no approval", _approved_by(A.people, CAROL), read_by(15, "change.approval", _GRANT), FORKED),
+        _row(c, "other objects than were approved", _then(other, refold), read_by(15, "change.proposal", _GRANT), FORKED),
         _row(c, "an approval of what was never proposed", _header(A.approval, ref=A.people), _by(9, "reference.ref", A.approval), FORKED),
-        _row(c, "by the login of somebody else", _body(A.people + 1, lambda b: b["via"].update(credential="uid-desk-1001")), _read(15, "change.actor", A.people + 1), FORKED),
-        _row(c, "by no login", _body(A.people + 1, lambda b: b["via"].update(method="trust me")), _read(15, "change.actor", A.people + 1), FORKED),
-        _row(c, "said to be the genesis", _body(A.people, lambda b: b.update(via={"method": "genesis"})), _read(7, "genesis.change", A.people), FORKED),
+        _row(c, "by the login of somebody else", _body(A.people + 1, lambda b: b["via"].update(credential="uid-desk-1001")), read_by(15, "change.actor", A.people + 1), FORKED),
+        _row(c, "by no login", _body(A.people + 1, lambda b: b["via"].update(method="trust me")), read_by(15, "change.actor", A.people + 1), FORKED),
+        _row(c, "said to be the genesis", _body(A.people, lambda b: b.update(via={"method": "genesis"})), read_by(7, "genesis.change", A.people), FORKED),
     ]  # fmt: skip
 
 
@@ -388,10 +388,10 @@ def _own() -> list[Tampering]:
             why="the bound is what the machine said then",
         ),
         _row(k, "replaced, in a record that it bounds, by what is none", _header(FIRST, time=Time(time, 2)), _by(9, "reference.clock", FIRST), FORKED),
-        _row(k, "taken out of a record that it bounds", _header(FIRST, time=Time(time)), _read(9, "reference.clock", FIRST), FORKED),
-        _row(o, "another administrator named", _body(0, lambda c: c.update(administrator=BOB)), _read(7, "genesis.administrator", 2), FORKED),
-        _row(o, "another log named", _body(0, lambda c: c.update(origin="log.example/other")), _read(7, "genesis.origin", 0), FORKED),
-        _row(o, "the log begun again after its end", _second_genesis, _read(7, "genesis.open")),
+        _row(k, "taken out of a record that it bounds", _header(FIRST, time=Time(time)), read_by(9, "reference.clock", FIRST), FORKED),
+        _row(o, "another administrator named", _body(0, lambda c: c.update(administrator=BOB)), read_by(7, "genesis.administrator", 2), FORKED),
+        _row(o, "another log named", _body(0, lambda c: c.update(origin="log.example/other")), read_by(7, "genesis.origin", 0), FORKED),
+        _row(o, "the log begun again after its end", _second_genesis, read_by(7, "genesis.open")),
         Tampering(
             "log.verdict", "removed", _with_verdict, (AHEAD,),
             "nothing refers to it, and its source's numbers were closed over it",

@@ -92,6 +92,7 @@ class Runner:
         words = [word.replace("$PORT", self.port) for word in shlex.split(command)]
         if words[0] in ("write", "append"):
             lines = "".join(f"{self.filled(line[2:])}\n" for line in below.splitlines())
+            (self.folder / words[1]).parent.mkdir(exist_ok=True)
             with (self.folder / words[1]).open("w" if words[0] == "write" else "a") as file:
                 file.write(lines)
             return below
@@ -200,3 +201,16 @@ def test_transcript(path: Path, tmp_path: Path) -> None:
     if os.environ.get("AFFIDAVIT_TRANSCRIPTS") == "write":
         path.write_text("\n".join(got) + "\n", encoding="utf-8")
     assert expected == got
+
+
+def test_the_how_to_is_what_was_run() -> None:
+    """Every command and every file of docs/howto/onboarding.md stands in its transcript, in the same order."""
+    how_to = (HERE.parents[1] / "docs" / "howto" / "onboarding.md").read_text(encoding="utf-8")
+    transcript = (HERE / "onboarding.txt").read_text(encoding="utf-8")
+    at = 0
+    for language, block in re.findall(r"```(\w*)\n(.*?)```", how_to, re.DOTALL):
+        indent = "  " if language else ""
+        for line in block.splitlines():
+            found = transcript.find(f"{indent}{line}\n", at)
+            assert found >= 0, line
+            at = found

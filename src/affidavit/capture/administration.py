@@ -10,11 +10,12 @@ proposal that nobody can approve (outcome `none`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from affidavit.capture.declared import Difference, Names, Plan, naming_people, plan
+from affidavit.capture.slips import check_slips
 from affidavit.clock import Clock
 from affidavit.errors import AffidavitError, Conflict, Denied, InvalidInput, Unavailable
 from affidavit.history.asof import Records
@@ -28,6 +29,9 @@ from affidavit.state.change import Op, decode_ops, encode_ops
 from affidavit.state.changing import decide_change, strongest
 from affidavit.state.deciding import Authorization
 from affidavit.state.fold import State
+from affidavit.state.objects import has_ended
+from affidavit.state.policy import ADMINISTRATORS
+from affidavit.state.reviewing import concerned
 
 _IDENTITY_BYTES = 8
 
@@ -65,7 +69,9 @@ class Actor:
 class Wish:
     """A declared change: objects as `capture.declared` reads them, and why. `seen` are the versions the author saw.
 
-    `claimed` are names typed as approvers: kept, shown, never counted.
+    `claimed` are names typed as approvers: kept, shown, never counted. `folder` names the folder of files that declares
+    the objects, where one does; with `prune`, what that folder put last and does not declare any more is deleted: as
+    far as `seen` names it, in a change. `propose`: propose it, also where the actor may do it alone.
     """
 
     objects: Mapping[str, Any]
@@ -73,6 +79,9 @@ class Wish:
     ticket: str = ""
     claimed: tuple[str, ...] = ()
     seen: Mapping[str, int | None] | None = None
+    folder: str = ""
+    prune: bool = False
+    propose: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,15 +125,17 @@ class Administration:
         self._appender = appender
         self._clock = clock
         self._randomness = randomness
+        self._folders: dict[int, str] = {}  # by change: the folder that declared it
 
     def preview(self, wish: Wish) -> tuple[Plan, int]:
         """The difference that `wish` would make now, and the state index it was taken at. Nothing is recorded."""
         state = self._live.snapshot()
         names = self._names()
         with naming_people(state, names):
-            planned = plan(state, wish.objects, names, self._salt, wish.seen or {})
+            prunable = self._put_by(state, wish.folder) if wish.prune else frozenset()
+            planned = plan(state, wish.objects, names, self._salt, wish.seen or {}, prunable)
             if planned.ops:
-                state.preview(planned.ops)
+                self._after(state, planned.ops, prunable)
         return planned, state.index
 
     async def change(self, wish: Wish, actor: Actor) -> Result:
@@ -139,13 +150,15 @@ class Administration:
             state = self._live.snapshot()
             # Refuses what cannot apply before anything is decided or recorded.
             with naming_people(state, names):
-                planned = plan(state, wish.objects, names, self._salt, seen)
+                # Only what was shown to somebody is pruned.
+                prunable = self._put_by(state, wish.folder) & set(wish.seen or {}) if wish.prune else frozenset()
+                planned = plan(state, wish.objects, names, self._salt, seen, prunable)
                 if not planned.ops:
                     return Result("nothing", None, None, state.index, ())
-                root = state.preview(planned.ops).root
+                root = self._after(state, planned.ops, prunable).root
             seen.update((op.name, op.based) for op in planned.ops)
-            decided = self._decide(state, planned.ops, actor.identity)
-            if not decided.authorization.allowed:
+            decided = self._decide(state, planned.ops, actor.identity, actor)
+            if wish.propose or not decided.authorization.allowed:
                 result = await self._propose(decided, planned, wish, actor)
             else:
                 content = _content(wish, decided, actor.via(), ())
@@ -170,9 +183,49 @@ class Administration:
                 "Somebody else has to approve it, by their own login.",
             )
         approved = self._approvals(proposal)
+        ops = decode_ops(proposal.content["objects"])
+        state = self._live.snapshot()
+        with naming_people(state, self._names()):
+            _check_based(state, ops, proposal.index)
+            self._after(state, ops)
         if actor.identity not in {approver for _, approver in approved}:
             approved.append((await self._approval(proposal, actor, reason), actor.identity))
         return await self._apply_approved(proposal, approved, actor)
+
+    async def review(self, index: int, note: str, actor: Actor) -> int:
+        """Record that the actor has looked at the record `index`, and what they say of it; the index of the review.
+
+        Raises `InvalidInput` where there is no such record or the note is empty, `Denied` where they are reviewing
+        themselves, `Unavailable` where the log cannot write.
+        """
+        if not note.strip():
+            raise InvalidInput("review.note", "A review says what was found.", "Say it with --note.")
+        _check_length(note, "")
+        if not 0 <= index < self._records.size:
+            raise InvalidInput("review.index", f"There is no record {index}.", "See `affidavit timeline`.")
+        record = self._records.record(index)
+        for _ in range(REPLAN_MAX):
+            state, at = self._live.snapshot(), self._clock.now_ns()
+            _check_login(state, actor, at)
+            if actor.identity in concerned(state, record.header.actor, record.content.get("objects")):
+                raise Denied(
+                    "review.own",
+                    f"Record {index} is your own doing, or gave something to you.",
+                    "Somebody else has to review it, by their own login.",
+                )
+            draft = Draft(
+                kind="review",
+                id=uuid7(at, self._randomness(RANDOM_BYTES)),
+                at=at,
+                decided=state.index,
+                actor=actor.identity,
+                ref=index,
+                body=encode_body({"note": note, "via": actor.via()}, self._randomness(SALT_BYTES)),
+            )
+            sealed = await self._seal(draft)
+            if sealed is not None:
+                return sealed
+        raise _busy(self._live.index)
 
     async def _approval(self, proposal: Record, actor: Actor, reason: str) -> int:
         """Record the approval; its index. Raises `Denied` once a refusal of it is recorded."""
@@ -180,7 +233,7 @@ class Administration:
         for _ in range(REPLAN_MAX):
             state = self._live.snapshot()
             _check_based(state, ops, proposal.index)
-            decided = self._decide(state, ops, actor.identity, approving=True)
+            decided = self._decide(state, ops, actor.identity, actor, approving=True)
             content = {
                 "reason": reason,
                 "authorization": decided.authorization.block(),
@@ -205,13 +258,14 @@ class Administration:
         The change is the proposer's; what brought it in is the login of the last approver.
         """
         said, ops = proposal.content, decode_ops(proposal.content["objects"])
-        wish = Wish({}, said["reason"], said.get("ticket", ""), tuple(said.get("claimed", ())))
+        claimed, folder = tuple(said.get("claimed", ())), said.get("folder", "")
+        wish = Wish({}, said["reason"], said.get("ticket", ""), claimed, folder=folder)
         last = approved[-1][0]
         for _ in range(REPLAN_MAX):
             state = self._live.snapshot()
             _check_based(state, ops, proposal.index)
             approvers = tuple(who for _, who in approved)
-            decided = self._decide(state, ops, proposal.header.actor or "", approvers)
+            decided = self._decide(state, ops, proposal.header.actor or "", approver, approvers)
             if not decided.authorization.allowed:
                 return Result("approval", last, None, state.index, ())
             content = _content(wish, decided, approver.via(), approved)
@@ -222,11 +276,12 @@ class Administration:
         raise _busy(self._live.index)
 
     async def _propose(self, decided: _Decided, planned: Plan, wish: Wish, actor: Actor) -> Result | None:
-        """Record what policy refused to the actor alone: as a proposal that waits, or as a refusal.
+        """Record what the actor only proposes, or what policy refused to them alone: as a proposal that waits, or as a
+        refusal.
 
         None where the state moved on meanwhile.
         """
-        waits = _could_be_approved(decided)
+        waits = decided.authorization.allowed or _could_be_approved(decided)
         content = _content(wish, decided, actor.via(), ())
         index = await self._seal(self._draft("proposal", decided, content, outcome=None if waits else "none"))
         if index is None:
@@ -242,11 +297,47 @@ class Administration:
         )
 
     def _decide(
-        self, state: State, ops: Sequence[Op], actor: str, approvers: Sequence[str] = (), *, approving: bool = False
+        self,
+        state: State,
+        ops: Sequence[Op],
+        actor: str,
+        login: Actor,
+        approvers: Sequence[str] = (),
+        *,
+        approving: bool = False,
     ) -> _Decided:
+        """The decision now; `login` is what brought it in, and must not have ended meanwhile."""
         at = self._clock.now_ns()
+        _check_login(state, login, at)
         authorization = decide_change(state, tuple(ops), actor, tuple(approvers), at, approving=approving)
         return _Decided(state, tuple(ops), actor, at, authorization)
+
+    def _after(self, state: State, ops: Sequence[Op], pruned: Collection[str] = ()) -> State:
+        """The state after `ops`. Raises `InvalidInput` and `Conflict` where they cannot apply, or are a slip."""
+        after = state.preview(ops)
+        check_slips(state, after, ops, self._clock.now_ns())
+        if pruned and _administered(state) and not _administered(after):
+            raise InvalidInput(
+                "apply.last_administrator",
+                "Pruning would leave nobody in the group administrators who can log in.",
+                "Declare who administers the log in the folder, or apply it without --prune.",
+            )
+        return after
+
+    def _put_by(self, state: State, folder: str) -> frozenset[str]:
+        """The names of the objects whose present version was put by a change that `folder` declared."""
+        if not folder:
+            raise InvalidInput("apply.folder", "Only a folder of files can be pruned.", "Apply the folder, not a file.")
+        found = []
+        for name in state.names():
+            held = state.get(name)
+            if held is None or name.startswith("observed/"):
+                continue
+            if held.version not in self._folders:
+                self._folders[held.version] = str(self._records.record(held.version).content.get("folder", ""))
+            if self._folders[held.version] == folder:
+                found.append(name)
+        return frozenset(found)
 
     async def _seal(self, draft: Draft) -> int | None:
         """The index of the sealed draft; None where the state moved on. Raises what else keeps it out of the log."""
@@ -315,6 +406,34 @@ class Administration:
         return salt_text(self._randomness(SALT_BYTES))
 
 
+def check_not_ended(name: str, credential: Mapping[str, Any], at_ns: int) -> None:
+    """Raise `Denied` where the credential `name` counts no more."""
+    if has_ended(credential, at_ns):
+        raise Denied(
+            "auth.ended",
+            f"{name} ended at {credential['end']}.",
+            "Ask for another credential: `affidavit token create`.",
+        )
+
+
+def _check_login(state: State, login: Actor, at_ns: int) -> None:
+    """Raise `Denied` where the credential that brought something in is gone by now, or has ended."""
+    held = state.get(f"credential/{login.credential}")
+    if held is None or held.value["identity"] != login.identity:
+        raise Denied("auth.revoked", f"{login.credential} proves nobody any more.", "Log in anew.")
+    check_not_ended(login.credential, held.value, at_ns)
+
+
+def _administered(state: State) -> bool:
+    """Whether an active member of the group administrators can log in."""
+    for name in state.names("identity/"):
+        version, identity = state.get(name), name.removeprefix("identity/")
+        active = version is not None and version.value["status"] == "active"
+        if active and state.credentials_of(identity) and ADMINISTRATORS in dict(state.groups_of(identity)):
+            return True
+    return False
+
+
 def _could_be_approved(decided: _Decided) -> bool:
     """Whether one approval by somebody who may give it would make policy allow the change.
 
@@ -337,6 +456,10 @@ def _could_be_approved(decided: _Decided) -> bool:
 def _check_reason(reason: str, ticket: str) -> None:
     if not reason.strip():
         raise InvalidInput("change.reason", "A change needs a reason.", "Say why with --reason.")
+    _check_length(reason, ticket)
+
+
+def _check_length(reason: str, ticket: str) -> None:
     if max(len(reason), len(ticket)) > REASON_CHARS_MAX:
         raise InvalidInput("change.reason", f"A reason or ticket has at most {REASON_CHARS_MAX} characters.")
 
@@ -377,6 +500,8 @@ def _content(wish: Wish, decided: _Decided, via: dict[str, Any], approved: Seque
         content["ticket"] = wish.ticket
     if wish.claimed:
         content["claimed"] = list(wish.claimed)
+    if wish.folder:
+        content["folder"] = wish.folder
     return content
 
 

@@ -2,27 +2,29 @@
 
 People name people by handle; objects name them by generated id. `identity/HANDLE` declares the identity and its
 profile together. Members that an identity's declaration leaves out keep their value; every other object is declared
-whole. null deletes. A value may carry `based: INDEX` (or null): the version that its author saw; another one is a
-`Conflict`. What already is as declared is left alone.
+whole. null deletes. Times are written with their zone. A value may carry `based: INDEX` (or null): the version that its
+author saw; another one is a `Conflict`. What already is as declared is left alone.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from affidavit.errors import Conflict, InvalidInput
 from affidavit.limits import CHANGE_OBJECTS_MAX
+from affidavit.record.moment import zoned_moment
 from affidavit.state.change import Delete, Op, Put
-from affidavit.state.fold import State
+from affidavit.state.fold import State, Version
 from affidavit.state.objects import check_object, complete_object
-from affidavit.state.policy import LOG_SYSTEM
 
 GROUP_PREFIX = "group:"
-_IDENTITY_MEMBERS = frozenset({"kind", "status", "attributes", "handle", "name", "mail"})
+_IDENTITY_MEMBERS = frozenset({"kind", "status", "attributes", "handle", "name", "mail", "logins"})
+_SHOWN_CHARS = 300
 _PLAIN_KINDS = frozenset({"group", "policy", "schema", "system", "source"})
 _IDENTITY = re.compile(r"\bu-[0-9a-f]{16}\b")
 _ABSENT = object()
@@ -66,8 +68,9 @@ def plan(
     names: Names,
     new_salt: Callable[[], str],
     seen: Mapping[str, int | None],
+    prunable: Collection[str] = (),
 ) -> Plan:
-    """What it takes to make `state` as `declared`.
+    """What it takes to make `state` as `declared`, and to delete what of `prunable` is not declared.
 
     `seen` holds the versions of object names (as in state) that the author based this on. Raises `InvalidInput`
     naming the object and what to write, `Conflict` where a version in `seen` or a `based` is not the current one.
@@ -86,14 +89,15 @@ def plan(
             wanted[full] = content
             if version is not _ABSENT:
                 based[full] = _version(name, version)
-    if len(wanted) > CHANGE_OBJECTS_MAX:
+    for full in sorted(prunable):
+        wanted.setdefault(full, None)
+    planned = _compare(state, wanted, based, new_salt, {made: handle for handle, made in names.made.items()})
+    if len(planned.ops) > CHANGE_OBJECTS_MAX:
         raise InvalidInput(
             "apply.size",
-            f"{len(wanted)} objects are more than the {CHANGE_OBJECTS_MAX} of one change.",
+            f"{len(planned.ops)} objects differ, more than the {CHANGE_OBJECTS_MAX} of one change.",
             "Split the declaration.",
         )
-    planned = _compare(state, wanted, based, new_salt, {made: handle for handle, made in names.made.items()})
-    _check_systems(state, wanted, planned)
     return planned
 
 
@@ -128,7 +132,7 @@ def _compare(
         current = state.get(name)
         version = None if current is None else current.version
         if name in based and based[name] != version:
-            raise _stale(name, based[name], version, state.index)
+            raise _stale(name, based[name], current, state.index)
         after = None if value is None else check_object(name, complete_object(name, value))
         before = None if current is None else current.value
         if after == before:
@@ -143,31 +147,16 @@ def _compare(
     return Plan(tuple(ops), tuple(differences))
 
 
-def _check_systems(state: State, wanted: Mapping[str, dict[str, Any] | None], planned: Plan) -> None:
-    """A grant on a system that nobody declared is a slip: it would allow nothing, and look as if it did."""
-    for item in planned.differences:
-        if not item.name.startswith("grant/") or item.after is None:
-            continue
-        system = str(item.after["resource"]["id"]).partition("/")[0]
-        name = f"system/{system}"
-        held = wanted[name] if name in wanted else state.get(name)
-        if held is None and system != LOG_SYSTEM:
-            raise InvalidInput(
-                "apply.system",
-                f"{item.shown} is for {name}, which is not declared.",
-                "See `affidavit state at now system/` for all, or declare it beside the grant.",
-            )
-
-
-def _stale(name: str, based: int | None, version: int | None, index: int) -> Conflict:
+def _stale(name: str, based: int | None, current: Version | None, index: int) -> Conflict:
     was = "did not exist" if based is None else f"was at version {based}"
-    now = "does not exist any more" if version is None else f"is at version {version} now"
-    return Conflict(
-        "state.stale",
-        f"{name} {was} when this was written, and {now}.",
-        "Look at it again, then declare it on its present version.",
-        state=index,
-    )
+    if current is None:
+        now, hint = "does not exist any more", "Take it out of the file, or declare it anew with `based: null`."
+    else:
+        text = json.dumps(current.value, ensure_ascii=False, sort_keys=True)
+        shown = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+        now = f"is at version {current.version} now: {shown}"
+        hint = f"See `affidavit show {current.version}`, then declare it on its present version."
+    return Conflict("state.stale", f"{name} {was} when this was written, and {now}.", hint, state=index)
 
 
 def _expand(state: State, name: str, value: Any, names: Names, people: set[str]) -> dict[str, dict[str, Any] | None]:
@@ -187,14 +176,16 @@ def _expand(state: State, name: str, value: Any, names: Names, people: set[str])
     if kind == "membership" and len(parts) == 2:
         return {f"membership/{who(parts[0])}/{parts[1]}": value}
     if kind == "grant" and len(parts) == 2:
-        return {f"grant/{who(parts[0])}/{parts[1]}": None if value is None else _grant(value)}
+        return {f"grant/{who(parts[0])}/{parts[1]}": None if value is None else _grant(name, value)}
     if kind == "settings":
         full = f"settings/user/{who(parts[1])}" if parts[0] == "user" and len(parts) == 2 else name
         return {full: None if value is None else _settings(value)}
     if kind == "credential":
         if value is not None and isinstance(value.get("identity"), str):
             value = {**value, "identity": who(value["identity"])}
-        return {name: value}
+        return {name: None if value is None else _timed(name, value)}
+    if kind == "system" and value is not None and "configuration" in value:
+        value = {**value, "configuration": _pairs(value["configuration"])}
     if kind in _PLAIN_KINDS:
         return {name: value}
     raise InvalidInput(
@@ -232,6 +223,7 @@ def _identity(
             "handle": value.get("handle", profile.get("handle", handle)),
             "name": value.get("name", profile.get("name", handle)),
             "mail": value.get("mail", profile.get("mail", "")),
+            "logins": value.get("logins", profile.get("logins")),
         },
     }
 
@@ -256,8 +248,21 @@ def _unknown(handle: str, where: str) -> InvalidInput:
     )
 
 
-def _grant(value: dict[str, Any]) -> dict[str, Any]:
-    grant = dict(value)
+def _timed(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The value with its times as records have them."""
+    timed = dict(value)
+    for member in ("start", "end"):
+        if isinstance(timed.get(member), str):
+            try:
+                timed[member] = zoned_moment(timed[member])
+            except InvalidInput as error:
+                error.message = f"{member} of {name}: {error.message}"
+                raise
+    return timed
+
+
+def _grant(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    grant = _timed(name, value)
     if isinstance(grant.get("resource"), str):
         grant["resource"] = resource_of(grant["resource"])
     if isinstance(grant.get("actions"), list) and all(isinstance(a, str) for a in grant["actions"]):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affidavit.capture.administration import Actor, Administration, Result, Wish
+from affidavit.capture.administration import Actor, Administration, Result, Wish, check_not_ended
+from affidavit.clock import Clock
 from affidavit.durable import Disk
 from affidavit.errors import Denied, InvalidInput, Unavailable
 from affidavit.history.live import Live
@@ -85,19 +86,25 @@ class Tokens:
     """Makes, revokes and checks personal tokens."""
 
     def __init__(
-        self, live: Live, store: TokenStore, administration: Administration, randomness: Callable[[int], bytes]
+        self,
+        live: Live,
+        store: TokenStore,
+        administration: Administration,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
     ) -> None:
         self._live = live
+        self._clock = clock
         self._store = store
         self._administration = administration
         self._randomness = randomness
         self._known: set[tuple[str, str]] = set()
 
-    async def create(self, handle: str, label: str, reason: str, actor: Actor) -> NewToken:
-        """A new token for whom `handle` names. Raises as `Administration.change` does."""
+    async def create(self, handle: str, label: str, reason: str, actor: Actor, end: str | None = None) -> NewToken:
+        """A new token for whom `handle` names, until `end` where that is given. Raises as `Administration.change`."""
         token = PREFIX + base64.urlsafe_b64encode(self._randomness(_TOKEN_BYTES)).rstrip(b"=").decode()
         thumbprint = thumbprint_of(token)
-        value = {"identity": self._live.resolve(handle), "type": "token", "label": label}
+        value = {"identity": self._live.resolve(handle), "type": "token", "label": label, "end": end}
         # The verifier first: a credential in the log without one would be a token that nobody can use.
         self._store.write(thumbprint, make_verifier(token, self._randomness(_SALT_BYTES)))
         try:
@@ -120,7 +127,7 @@ class Tokens:
         return result
 
     def listed(self, identity: str | None) -> list[dict[str, Any]]:
-        """The tokens of one identity, or of all: thumbprint, identity, label and the record that put each."""
+        """The tokens of one identity, or of all: thumbprint, identity, label, end and the record that put each."""
         state = self._live.snapshot()
         found = []
         for name in state.names("credential/token-"):
@@ -133,6 +140,7 @@ class Tokens:
                     "identity": version.value["identity"],
                     "handle": state.handle_of(version.value["identity"]),
                     "label": version.value["label"],
+                    "end": version.value.get("end"),
                     "version": version.version,
                 }
             )
@@ -147,6 +155,7 @@ class Tokens:
             raise Denied(
                 "auth.token", "The token is wrong or was revoked.", "Ask for a new one: `affidavit token create`."
             )
+        check_not_ended(f"token-{thumbprint}", credential, self._clock.now_ns())
         return Actor(credential["identity"], "token", f"token-{thumbprint}", file_access=False)
 
     def _is_right(self, thumbprint: str, token: str) -> bool:

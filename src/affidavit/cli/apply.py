@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from affidavit.cli.client import connect
-from affidavit.cli.declaration import read_declaration
+from affidavit.cli.declaration import Declaration, naming_places, read_declaration
 from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket
 from affidavit.cli.output import print_json, say
 from affidavit.cli.receiving import Receipt, check_receipt_file, keep_receipt
@@ -26,6 +26,9 @@ def apply(
     ticket: Ticket = "",
     dry_run: Annotated[bool, Parameter(negative="", show_default=False, help="Show the difference only.")] = False,
     yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask before applying.")] = False,
+    prune: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Delete what the folder put and no longer declares.")
+    ] = False,
     receipt: Receipt = None,
     common: Common = DEFAULTS,
 ) -> int:
@@ -33,10 +36,18 @@ def apply(
 
     The file is YAML, a mapping from object name to value; people are named by handle, null deletes. A folder holds
     such files and one policy in each *.cedar file. Nothing is applied unless everything can be.
+
+    A change by a folder keeps the folder's name. With --prune, objects whose present version was put by a folder of
+    this name, and that it does not declare any more, are deleted; all others stay, whoever made them.
     """
     check_receipt_file(receipt)
-    wish: dict[str, Any] = {"objects": read_declaration(path), "reason": reason, "ticket": ticket}
-    with connect(common, writes=not dry_run) as client:
+    declared = read_declaration(path)
+    if prune and not declared.folder:
+        raise InvalidInput("apply.folder", "Only a folder of files can be pruned.", "Apply the folder, not a file.")
+    wish = wish_of(declared, reason, ticket)
+    if prune:
+        wish["prune"] = True
+    with connect(common, writes=not dry_run) as client, naming_places(declared.places):
         planned = client.post("/v1/changes", {**wish, "dry_run": True})
         if dry_run or not planned["differences"]:
             return _show(planned, common, "Nothing to change: all is as declared." if not dry_run else "")
@@ -49,6 +60,12 @@ def apply(
         result = client.post("/v1/changes", {**wish, "seen": seen, "receipt": receipt is not None})
     status = print_result(result, common, "applied")
     return keep_receipt(result, receipt, common) or status
+
+
+def wish_of(declared: Declaration, reason: str, ticket: str) -> dict[str, Any]:
+    """What is asked of the API for a declaration."""
+    wish: dict[str, Any] = {"objects": declared.objects, "reason": reason, "ticket": ticket}
+    return {**wish, "folder": declared.folder} if declared.folder else wish
 
 
 def print_differences(differences: Sequence[dict[str, Any]]) -> None:

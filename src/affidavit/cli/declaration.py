@@ -7,16 +7,20 @@ text that a setting needs), and times stay text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from affidavit.errors import InvalidInput
+from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.limits import APPLY_FILE_BYTES_MAX, APPLY_FILES_MAX
 
 _YAML_SUFFIXES = (".yaml", ".yml")
 _CEDAR_SUFFIX = ".cedar"
+_NAME = re.compile(r"[a-z]+/[^\s`,;()]*[^\s`,;().:]")  # an object's name in a message
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,14 +51,39 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|fa
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9][0-9]*)$"), list("-0123456789"))
 
 
-def read_declaration(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Declaration:
+    """Objects by name as their author wrote them, and where each stands: `people.yaml:12`. `folder`: its name where it
+    was read from a folder, else empty."""
+
+    objects: dict[str, Any]
+    places: dict[str, str]
+    folder: str
+
+
+def read_declaration(path: Path) -> Declaration:
     """The objects that a file or folder declares. Raises `InvalidInput` naming file and line."""
     if path.is_dir():
         return _folder(path)
-    return _file(path, APPLY_FILE_BYTES_MAX)[0]
+    objects, places, _ = _file(path, APPLY_FILE_BYTES_MAX)
+    return Declaration(objects, places, "")
 
 
-def _folder(folder: Path) -> dict[str, Any]:
+@contextmanager
+def naming_places(places: Mapping[str, str]) -> Iterator[None]:
+    """What is refused inside begins with the place of the declared object that it names first."""
+    try:
+        yield
+    except AffidavitError as error:
+        # The profile is declared with its identity.
+        found = [name.replace("profile/", "identity/", 1) for name in _NAME.findall(error.message)]
+        place = next((places[name] for name in found if name in places), None)
+        if place is not None:
+            error.message = f"{place}: {error.message}"
+        raise
+
+
+def _folder(folder: Path) -> Declaration:
     wanted = (*_YAML_SUFFIXES, _CEDAR_SUFFIX)
     files = sorted(path for path in folder.iterdir() if path.suffix in wanted and not path.name.startswith("."))
     if not files:
@@ -62,18 +91,23 @@ def _folder(folder: Path) -> dict[str, Any]:
     if len(files) > APPLY_FILES_MAX:
         raise InvalidInput("apply.size", f"{folder} holds more than {APPLY_FILES_MAX} files.")
     declared: dict[str, Any] = {}
+    places: dict[str, str] = {}
     left = APPLY_FILE_BYTES_MAX
     for path in files:
-        objects, size = _file(path, left)
+        objects, lines, size = _file(path, left)
         left -= size
         for name, value in objects.items():
             if name in declared:
-                raise InvalidInput("apply.twice", f"{path}: {name} is declared in another file too.", "Keep one.")
+                raise InvalidInput(
+                    "apply.twice", f"{lines[name]}: {name} is declared at {places[name]} too.", "Keep one."
+                )
             declared[name] = value
-    return declared
+        places |= lines
+    return Declaration(declared, places, folder.resolve().name)
 
 
-def _file(path: Path, bytes_max: int) -> tuple[dict[str, Any], int]:
+def _file(path: Path, bytes_max: int) -> tuple[dict[str, Any], dict[str, str], int]:
+    """What a file declares, where, and its bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
@@ -83,24 +117,30 @@ def _file(path: Path, bytes_max: int) -> tuple[dict[str, Any], int]:
         raise InvalidInput("apply.size", f"{path}: a declaration has at most {APPLY_FILE_BYTES_MAX} bytes.")
     try:
         text = data.decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("apply.text", f"{path} is not UTF-8 text.") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidInput("apply.text", f"{path}:{line} is not UTF-8 text.", "Save it as UTF-8.") from None
     if path.suffix == _CEDAR_SUFFIX:
-        return {f"policy/{path.stem}": {"text": text}}, len(data)
-    return _parse(text, path), len(data)
+        name = f"policy/{path.stem}"
+        return {name: {"text": text}}, {name: str(path)}, len(data)
+    objects, lines = _parse(text, path)
+    return objects, {name: f"{path}:{line}" for name, line in lines.items()}, len(data)
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The mapping that a YAML text holds, and the line of each key."""
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with fewer types
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        value = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f":{mark.line + 1}" if mark is not None else ""
         raise InvalidInput("apply.yaml", f"{path}{where}: not plain YAML: {error.problem}.") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidInput("apply.yaml", f"{path}: not plain YAML: {str(error)[:200]}.") from None
-    if not isinstance(value, dict):
+    if node is None or not isinstance(value, dict):
         raise InvalidInput(
             "apply.yaml", f"{path} is no mapping from object name to value.", "For example: `group/analysts: {}`."
         )
-    return value
+    return value, {str(key.value): key.start_mark.line + 1 for key, _ in node.value}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from affidavit.cli.apply import print_result
 from affidavit.cli.client import connect
-from affidavit.cli.options import DEFAULTS, Common
+from affidavit.cli.options import DEFAULTS, Common, duration_s
 from affidavit.cli.output import print_json, print_table, say
 
 token = App(name="token", help="Make, revoke and list personal tokens.")
@@ -22,12 +22,22 @@ def create(
     /,
     *,
     label: Annotated[str, Parameter(help="What it is for.", show_default=False)] = "",
+    for_: Annotated[
+        str,
+        Parameter(name="--for", help="How long it counts: 12h, 30d. Without it, until revoked.", show_default=False),
+    ] = "",
     reason: _Reason = "",
     common: Common = DEFAULTS,
 ) -> int:
-    """Make a token for HANDLE. It is shown this once and stored nowhere: it is the password at the gateway."""
+    """Make a token for HANDLE. It is shown this once and stored nowhere: it is the password at the gateway.
+
+    With --for it ends by itself: `affidavit token create ana --for 30d`.
+    """
     with connect(common, writes=True) as client:
-        made = client.post("/v1/tokens", {"who": handle, "label": label, "reason": reason})
+        wish: dict[str, Any] = {"who": handle, "label": label, "reason": reason}
+        if for_:
+            wish["seconds"] = duration_s(for_)
+        made = client.post("/v1/tokens", wish)
     if common.json:
         print_json(made)
         return 0
@@ -56,8 +66,14 @@ def list_(handle: str = "", /, *, common: Common = DEFAULTS) -> int:
         print_json(answer)
         return 0
     rows = [
-        (item["thumbprint"], item["handle"] or item["identity"], item["label"], str(item["version"]))
+        (
+            item["thumbprint"],
+            item["handle"] or item["identity"],
+            item["label"],
+            "" if item["end"] is None else f"{item['end'][:19].replace('T', ' ')} UTC",
+            str(item["version"]),
+        )
         for item in answer["tokens"]
     ]
-    print_table(("thumbprint", "owner", "label", "record"), rows)
+    print_table(("thumbprint", "owner", "label", "ends", "record"), rows)
     return 0

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from affidavit.cli.client import Client, connect
-from affidavit.cli.declaration import read_declaration
+from affidavit.cli.declaration import Declaration, naming_places, read_declaration
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
 from affidavit.cli.watching import progress
@@ -74,14 +74,13 @@ def what_if(
         Only this action: read, write, define, …
     """
     _check(index, at, now, policy, (from_, to, actor, system, action))
-    asked: dict[str, Any] = {"at": at}
-    if policy is not None:
-        asked["objects"] = read_declaration(policy)
+    declared = Declaration({}, {}, "") if policy is None else read_declaration(policy)
+    asked: dict[str, Any] = {"at": at, "objects": None if policy is None else declared.objects}
     if index is not None:
         asked["index"] = index_of(index)
     else:
         asked |= {"from": from_, "to": to, "actor": actor, "system": system, "action": action}
-    with connect(common) as client:
+    with connect(common) as client, naming_places(declared.places):
         cases, answer = _answer(client, {key: value for key, value in asked.items() if value is not None}, common)
     if common.json:
         print_json({**answer, "cases": cases})

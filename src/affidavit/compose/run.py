@@ -112,8 +112,10 @@ async def _serve(
     servers = [loop.create_task(server.serve(sockets=[listening]))]
     if public is not None:
         servers.append(loop.create_task(public.serve()))
+    lapses = Lapses(live, records, appender, site.clock, os.urandom)
+    await lapses.overdue()
     tasks = [
-        loop.create_task(Lapses(live, appender, site.clock, os.urandom).run()),
+        loop.create_task(lapses.run()),
         loop.create_task(heartbeats.run(ledger.follow(heartbeats.noticed, SOURCE_KINDS))),
         loop.create_task(timestamping.run()),
     ]

@@ -25,6 +25,7 @@ from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
 from affidavit.evidence.timing import Timing
 from affidavit.history.live import Live
+from affidavit.history.reviews import Reviews
 from affidavit.history.shared import SharedRecords
 from affidavit.history.store import History
 from affidavit.ledger.agent import AgentKeys
@@ -180,9 +181,10 @@ class Site:
             history=history,
             records=records,
             public_log=Folder(self.layout.log),
+            reviews=Reviews(records),
             clock=self.clock,
             randomness=os.urandom,
-            tokens=Tokens(live, store, administration, os.urandom),
+            tokens=Tokens(live, store, administration, self.clock, os.urandom),
             administration=administration,
             writes=appender is not None,
             bounds=bounds,

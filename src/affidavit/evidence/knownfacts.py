@@ -69,7 +69,8 @@ class KnownFacts:
         except InvalidInput:
             return False, None
         told = told_by(ops, record.header.actor or "")
-        return name in told, told.get(name)
+        # That a change is no break-glass is said by the fact's absence, and known.
+        return name in told or name == "break_glass", told.get(name)
 
     def _of_session(self, record: Record, name: str) -> tuple[bool, Fact | None]:
         client = _part(record.content, "client")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from affidavit.evidence.clocks import Found
 from affidavit.evidence.gaps import recent_gaps, silent_sources
+from affidavit.evidence.reviewed import break_glass_reviewed
 from affidavit.evidence.wording import count_words, list_words
 from affidavit.history.asof import Records, changes_before
+from affidavit.history.reviews import Reviews
 from affidavit.ledger.places import PlacesReport, PlaceStatus
 from affidavit.state.fold import State
 from affidavit.state.policy import observe_all
@@ -29,17 +32,25 @@ class Finding:
         return {"check": self.check, "holds": self.holds, "detail": self.detail, "fix": self.fix}
 
 
-def readiness(records: Records, state: State, places: PlacesReport, running: Sequence[Found]) -> tuple[Finding, ...]:
+def readiness(
+    records: Records, reviews: Reviews, state: State, places: PlacesReport, running: Sequence[Found]
+) -> tuple[Finding, ...]:
     """The checks on the log as it is now. `running` is what was found of publication (`publishing.py`), clock and
     authorities (`clocks.py`)."""
+    names = partial(_name, state)
     return (
         _settings(state),
         *(Finding(*found) for found in running),
         _places(places),
         _observing(state),
         _claimed(records, state),
+        Finding(*break_glass_reviewed(records, reviews, names)),
         *(Finding(*found) for found in (silent_sources(records, state), recent_gaps(records))),
     )
+
+
+def _name(state: State, principal: str) -> str:
+    return state.handle_of(principal) or principal
 
 
 def _settings(state: State) -> Finding:

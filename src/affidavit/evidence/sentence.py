@@ -67,7 +67,7 @@ def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
     what = what_words(record, names)
     said = f"At {moment_words(record.header.time.at, bound_ns)}, {f'{who} {what}' if who else what}"
     because = because_words(record.content, names)
-    if because and record.header.kind == "proposal" and record.header.outcome is None:
+    if because and record.header.decision == "deny" and record.header.kind == "proposal" and not record.header.outcome:
         because = f"which nobody may do alone: {because}"
     if because:
         said += f", {because}"
@@ -116,6 +116,8 @@ def what_words(record: Record, names: Names) -> str:
         return _access_words(record)
     if header.kind in STATE_KINDS or header.kind == "proposal":
         return _change_words(record, names)
+    if header.kind == "review":
+        return f"reviewed record {header.ref} (“{one_line(str(content.get('note', '')))}”)"
     system = f" on {header.system}" if header.system else ""
     if header.kind == "session.open":
         failure = _part(content, "failure")
@@ -168,7 +170,8 @@ def _grant_words(op: Mapping[str, Any], names: Names, verbs: Mapping[str, str]) 
         return f"{verbs['take']} {named(str(op['name']), names)} away"
     actions, resource = list_words([str(item) for item in value.get("actions", ())]), _part(value, "resource")
     end = f"until {value['end'][:10]} {value['end'][11:19]} UTC" if value.get("end") else "without an end"
-    return f"{verbs['give']} {whom} {actions} on {resource.get('id')} {end}"
+    how = " as break-glass" if value.get("break_glass") is True else ""
+    return f"{verbs['give']} {whom} {actions} on {resource.get('id')} {end}{how}"
 
 
 def named(name: str, names: Names) -> str:

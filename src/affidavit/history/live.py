@@ -25,6 +25,7 @@ from affidavit.state.change import Op
 from affidavit.state.context import build_context, context_digest
 from affidavit.state.deciding import Decider, nesting_of
 from affidavit.state.fold import State, Version
+from affidavit.state.objects import has_ended
 from affidavit.state.settings import Effective, resolve
 
 #: The kinds of records that the live state has to be shown.
@@ -148,11 +149,15 @@ class Live:
         """The value of `identity/ID`, or None."""
         return self._value(f"identity/{identity}")
 
-    def tokens_of(self, identity: str) -> list[str]:
-        """The names (`token-…`) of an identity's token credentials, the newest first."""
+    def tokens_of(self, identity: str, at_ns: int) -> list[str]:
+        """The names (`token-…`) of an identity's token credentials that have not ended by `at_ns`, newest first."""
         with self._lock:
             held = [self._state.get(name) for name in self._state.credentials_of(identity)]
-        tokens = [version for version in held if version is not None and version.value["type"] == "token"]
+        tokens = [
+            version
+            for version in held
+            if version is not None and version.value["type"] == "token" and not has_ended(version.value, at_ns)
+        ]
         tokens.sort(key=lambda version: version.version, reverse=True)
         return [version.name.removeprefix("credential/") for version in tokens]
 

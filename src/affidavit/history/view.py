@@ -18,7 +18,7 @@ from affidavit.history.shelves import OPEN, Row
 from affidavit.record.body import salt_text
 from affidavit.state import references
 from affidavit.state.change import SALT_BYTES, Op, Put, check_ops, salt_bytes
-from affidavit.state.fold import Version, check_based, groups_above, handle_taken, lookups_of
+from affidavit.state.fold import UNIQUE, Version, check_based, groups_above, lookups_of, taken_error
 from affidavit.state.map import owner_of
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
@@ -116,10 +116,11 @@ class AsOf:
         key = object_key(op.name)
         payload = object_payload(op)
         self._over.setdefault(key, {})[""] = Row(key, "", index, OPEN, payload)
+        for owner, unique, _ in lookups_of(op.name, op.value):
+            taken = self._items(list_key(f"{owner}/{unique}")) if owner in UNIQUE else []
+            if taken:
+                raise taken_error(owner, unique, taken[0])
         for where, item in listed_under(op.name, op.value):
-            taken = self._items(where)
-            if where.startswith(list_key(_HANDLE)) and taken:
-                raise handle_taken(str(op.value["handle"]), taken[0])
             self._over.setdefault(where, {})[item] = Row(where, item, index, OPEN, b"")
 
     def _rows(self, key: str) -> list[Row]:

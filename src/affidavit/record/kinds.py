@@ -58,7 +58,7 @@ KINDS: dict[str, KindRule] = {
     "transaction": _rule("actor session system outcome body", ref="access access.intent"),
     "clock": _rule("body", erasable=False),
     "anchor": _rule("body", erasable=False),
-    "review": _rule("actor body"),
+    "review": _rule("actor body", ref="*"),
     "erase": _rule("actor ref decision decided body", ref="*", erasable=False),
 }
 
@@ -76,5 +76,6 @@ DECIDED_KINDS = frozenset(
         "access",
         "access.intent",
         "erase",
+        "review",
     }
 )

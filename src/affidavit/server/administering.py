@@ -11,7 +11,7 @@ from starlette.responses import Response
 from affidavit.capture.administration import Result, Wish
 from affidavit.capture.declared import GROUP_PREFIX, resource_of
 from affidavit.errors import AffidavitError, InvalidInput
-from affidavit.limits import GRANT_SECONDS_MAX
+from affidavit.limits import GRANT_SECONDS_MAX, ID_CHARS_MAX
 from affidavit.record.moment import NS, format_moment
 from affidavit.server.bodies import JsonResponse, json_object, needed, path_index
 from affidavit.server.identity import actor_of, check_may_read
@@ -28,7 +28,10 @@ async def change(request: Request) -> Response:
     """POST /v1/changes: apply declared objects, or with `dry_run` show the difference.
 
     Members: `objects` (mapping from object name to value, null to delete), `reason`, `ticket`?, `claimed`? (names typed
-    as approvers), `seen`? (mapping from object name to the version that was seen), `dry_run`?, `receipt`?. The answer:
+    as approvers), `seen`? (mapping from object name to the version that was seen), `folder`? (the name of the folder of
+    files that declares them), `prune`? (delete what that folder put last and does not declare any more; without
+    `dry_run` only what `seen` names), `propose`? (wait for somebody else's approval in any case), `dry_run`?,
+    `receipt`?. The answer:
     `kind` (`change`, `proposal`, `nothing`), `index` of its record, `change` (the record that applied, null while it
     waits), `state`, `differences` (list of `{name, shown, based, before, after}`). A dry run answers `state` and
     `differences` and takes the right to read. With `receipt`: true the answer has `receipt`, the text of a receipt of
@@ -38,7 +41,18 @@ async def change(request: Request) -> Response:
     actor = actor_of(request, services)
     asked = await json_object(
         request,
-        {"objects": dict, "reason": str, "ticket": str, "dry_run": bool, "seen": dict, "claimed": list, **_RECEIPT},
+        {
+            "objects": dict,
+            "reason": str,
+            "ticket": str,
+            "dry_run": bool,
+            "seen": dict,
+            "claimed": list,
+            "folder": str,
+            "prune": bool,
+            "propose": bool,
+            **_RECEIPT,
+        },
     )
     wish = _wish(asked, needed(asked, "objects"))
     if not asked.get("dry_run"):
@@ -61,11 +75,25 @@ async def approve(request: Request) -> Response:
     return JsonResponse(await _answer(services, asked, result))
 
 
+async def review(request: Request) -> Response:
+    """POST /v1/records/{index}/reviews: record that the actor has looked at a record. It takes the right to read.
+
+    Members: `note`. The answer: `index` of the review, `reviewed`.
+    """
+    services: Services = request.app.state.services
+    actor = actor_of(request, services)
+    asked = await json_object(request, {"note": str})
+    check_may_read(actor, services)
+    reviewed = path_index(request)
+    index = await services.administration.review(reviewed, needed(asked, "note"), actor)
+    return JsonResponse({"index": index, "reviewed": reviewed})
+
+
 async def grant(request: Request) -> Response:
     """POST /v1/grants: a grant from now on, for a time.
 
     Members: `who` (handle or `group:NAME`), `actions` (list), `resource` (`SYSTEM` or `SYSTEM/schema.table`),
-    `seconds`, `reason`, `ticket`?, `claimed`?, `receipt`?. The answer is that of a change.
+    `seconds`, `reason`, `ticket`?, `claimed`?, `break_glass`?, `receipt`?. The answer is that of a change.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
@@ -77,12 +105,11 @@ async def grant(request: Request) -> Response:
         "reason": str,
         "ticket": str,
         "claimed": list,
+        "break_glass": bool,
         **_RECEIPT,
     }
     asked = await json_object(request, members)
-    seconds = needed(asked, "seconds")
-    if not 0 < seconds <= GRANT_SECONDS_MAX or isinstance(seconds, bool):
-        raise InvalidInput("grant.for", f"A grant lasts from 1 to {GRANT_SECONDS_MAX} seconds.", "Write --for 2h.")
+    seconds = _seconds(asked, "grant.for", "A grant")
     now = services.clock.now_ns()
     value = {
         "actions": needed(asked, "actions"),
@@ -91,6 +118,7 @@ async def grant(request: Request) -> Response:
         "end": format_moment(now + seconds * NS),
         "reason": asked.get("reason", ""),
         "ticket": asked.get("ticket", ""),
+        "break_glass": asked.get("break_glass", False),
     }
     name = f"grant/{needed(asked, 'who')}/g-{services.randomness(_GRANT_ID_BYTES).hex()}"
     result = await services.administration.change(_wish(asked, {name: value}), actor)
@@ -140,14 +168,18 @@ async def settings_set(request: Request) -> Response:
 async def token_create(request: Request) -> Response:
     """POST /v1/tokens: a new token, shown this once.
 
-    Members: `who`, `label`?, `reason`?, `receipt`?. The answer is that of a change, with `token` and `thumbprint`.
+    Members: `who`, `label`?, `seconds`? (after which it ends), `reason`?, `receipt`?. The answer is that of a change,
+    with `token` and `thumbprint`.
     """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
-    asked = await json_object(request, {"who": str, "label": str, "reason": str, **_RECEIPT})
+    asked = await json_object(request, {"who": str, "label": str, "seconds": int, "reason": str, **_RECEIPT})
+    end = None
+    if "seconds" in asked:
+        end = format_moment(services.clock.now_ns() + _seconds(asked, "token.for", "A token") * NS)
     who = needed(asked, "who")
     reason = asked.get("reason") or f"A personal token for {who}"
-    made = await services.tokens.create(who, asked.get("label", ""), reason, actor)
+    made = await services.tokens.create(who, asked.get("label", ""), reason, actor, end)
     answer = await _answer(services, asked, made.result)
     return JsonResponse({**answer, "token": made.token, "thumbprint": made.thumbprint})
 
@@ -191,11 +223,30 @@ async def _answer(services: Services, asked: dict[str, Any], result: Result) -> 
     return answer
 
 
+def _seconds(asked: dict[str, Any], code: str, what: str) -> int:
+    seconds: int = needed(asked, "seconds")
+    if not 0 < seconds <= GRANT_SECONDS_MAX or isinstance(seconds, bool):
+        raise InvalidInput(code, f"{what} lasts from 1 to {GRANT_SECONDS_MAX} seconds.", "Write --for 2h.")
+    return seconds
+
+
 def _wish(asked: dict[str, Any], objects: dict[str, Any]) -> Wish:
     claimed = asked.get("claimed", [])
     if not all(isinstance(name, str) for name in claimed):
         raise InvalidInput("http.member", "The member 'claimed' must be a list of names.")
-    return Wish(objects, asked.get("reason", ""), asked.get("ticket", ""), tuple(claimed), asked.get("seen"))
+    folder = asked.get("folder", "")
+    if len(folder) > ID_CHARS_MAX or not folder.isprintable():
+        raise InvalidInput("http.member", f"The member 'folder' is a name of at most {ID_CHARS_MAX} characters.")
+    return Wish(
+        objects,
+        asked.get("reason", ""),
+        asked.get("ticket", ""),
+        tuple(claimed),
+        asked.get("seen"),
+        folder,
+        asked.get("prune", False),
+        asked.get("propose", False),
+    )
 
 
 def _settings_name(who: str, services: Services) -> tuple[str, str | None]:

@@ -44,6 +44,7 @@ ROUTES = (
     ("GET", "/v1/records", reading.records),
     ("GET", "/v1/records/{index}", reading.record),
     ("GET", "/v1/records/{index}/explain", reading.explain),
+    ("POST", "/v1/records/{index}/reviews", administering.review),
     ("GET", "/v1/order", reading.order),
     ("GET", "/v1/sessions/{index}", reading.session),
     ("GET", "/v1/findings", finding.findings),

@@ -10,7 +10,7 @@ import socket
 
 from starlette.requests import Request
 
-from affidavit.capture.administration import Actor
+from affidavit.capture.administration import Actor, check_not_ended
 from affidavit.errors import Denied
 from affidavit.server.peer import PEER_UID
 from affidavit.server.services import Services
@@ -46,6 +46,7 @@ def actor_of(request: Request, services: Services) -> Actor:
             f"Let an administrator declare `credential/{name}: {{identity: HANDLE, type: uid}}`, or use a token "
             "(AFFIDAVIT_TOKEN or --token).",
         )
+    check_not_ended(name, credential, services.clock.now_ns())
     return Actor(credential["identity"], "uid", name, services.file_access)
 
 

@@ -154,7 +154,7 @@ def _readiness(services: Services) -> tuple[Finding, ...]:
         clocks.proof(timing, statuses, services.records.size, now_ns),
         *clocks.authorities(timing, statuses, now_ns),
     )
-    return readiness(services.records, services.live.snapshot(), services.places(), running)
+    return readiness(services.records, services.reviews, services.live.snapshot(), services.places(), running)
 
 
 def _found(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:

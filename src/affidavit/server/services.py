@@ -15,6 +15,7 @@ from affidavit.evidence.export import Bounds
 from affidavit.evidence.timing import Timing
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
+from affidavit.history.reviews import Reviews
 from affidavit.history.store import History
 from affidavit.ledger.places import PlacesReport
 from affidavit.ledger.publication import Publication
@@ -41,6 +42,7 @@ class Services:
     history: History
     records: Records
     public_log: Source
+    reviews: Reviews
     clock: Clock
     randomness: Callable[[int], bytes]
     tokens: Tokens

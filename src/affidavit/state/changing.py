@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from affidavit.errors import InvalidInput
-from affidavit.record.moment import parse_moment
 from affidavit.state.change import Delete, Op, Put, check_ops
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Authorization, Decider, Request
 from affidavit.state.facts import Fact
 from affidavit.state.fold import State
-from affidavit.state.objects import parse_name
+from affidavit.state.objects import has_ended, parse_name
 from affidavit.state.policy import LOG_SYSTEM, administrators
 from affidavit.state.settings import CAPTURE_PREFIX, SETTINGS, lower, resolve
 from affidavit.state.view import ChangingView, StateView
@@ -64,11 +63,14 @@ def facts_for(state: ChangingView, ops: Sequence[Op], actor: str, approvals: int
 def told_by(ops: Sequence[Op], actor: str) -> dict[str, Fact]:
     """The facts of a change by `actor` that its objects tell, whatever the state."""
     puts = sum(isinstance(op, Put) for op in ops)
-    return {
+    facts: dict[str, Fact] = {
         "kinds": tuple(sorted({parse_name(op.name).kind for op in ops})),
         "op": "put" if puts == len(ops) else "mixed" if puts else "delete",
         "own": _own(ops, actor),
     }
+    if all(isinstance(op, Put) and op.value.get("break_glass") is True for op in ops):
+        facts["break_glass"] = True  # absent otherwise: so were decisions made before there was such a fact
+    return facts
 
 
 def decide_change(
@@ -101,13 +103,14 @@ def decide_change(
 
 
 def check_lapse(state: State, ops: Sequence[Op], expired_at_ns: int) -> None:
-    """Raise `InvalidInput` (code `state.lapse`) unless the change only deletes grants that had ended by then."""
+    """Raise `InvalidInput` (code `state.lapse`) unless the change only deletes grants and credentials that
+    had ended by then."""
     check_ops(ops)
     for op in ops:
         held = state.get(op.name)
-        end = held.value.get("end") if held is not None and op.name.startswith("grant/") else None
-        if not isinstance(op, Delete) or end is None or parse_moment(end) > expired_at_ns:
-            raise InvalidInput("state.lapse", f"A lapse deletes only expired grants; `{op.name}` is none.")
+        ends = held is not None and op.name.startswith(("grant/", "credential/"))
+        if not isinstance(op, Delete) or held is None or not ends or not has_ended(held.value, expired_at_ns):
+            raise InvalidInput("state.lapse", f"A lapse deletes only what has expired; `{op.name}` has not.")
 
 
 def check_drift(state: State, ops: Sequence[Op], system: str) -> None:
@@ -219,6 +222,12 @@ def genesis_ops(
     return tuple(Put(text, None, value, salt()) for text, value in values.items())
 
 
+def _has_lasting(state: StateView, identity: str) -> bool:
+    """Whether the identity has a credential without an end."""
+    held = (state.get(name) for name in state.credentials_of(identity))
+    return any(version is not None and "end" not in version.value for version in held)
+
+
 def _is_active(state: StateView, identity: str) -> bool:
     held = state.get(f"identity/{identity}")
     return held is not None and held.value["status"] == "active"
@@ -257,8 +266,9 @@ def _locks_out(
         return False
     after = state.preview(ops)
     for candidate in candidates:
-        # Who had a credential here and has none any more cannot log in; others log in by an issuer elsewhere.
-        if state.credentials_of(candidate) and not after.credentials_of(candidate):
+        # Who had a credential here and has none any more cannot log in; others log in by an issuer elsewhere. One
+        # that ends does not count: its lapse is decided by nobody.
+        if _has_lasting(state, candidate) and not _has_lasting(after, candidate):
             continue
         again = {**facts, "lowers_capture": False, "own": _own(ops, candidate)}
         if _decide(after, candidate, ops, again, at_ns).allowed:

@@ -87,6 +87,7 @@ STATEMENT_FACTS: Final[Mapping[str, FactType]] = {
 CHANGE_FACTS: Final[Mapping[str, FactType]] = {
     "approvals": _COUNT,
     "approving": _BOOLEAN,
+    "break_glass": _BOOLEAN,
     "kinds": _TEXTS,
     "lowers_capture": _BOOLEAN,
     "op": _TEXT,

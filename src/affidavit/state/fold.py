@@ -20,6 +20,10 @@ from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
 from affidavit.state.trie import Subtree
 
+_HANDLE, _LOGIN, _ENDING = "handle", "login", "ending"
+#: Owners in `lookups_of` whose keys lead to one identity each.
+UNIQUE = frozenset({_HANDLE, _LOGIN})
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -44,7 +48,8 @@ class State:
     def __init__(self) -> None:
         self.index = 0
         self._objects: StateMap[Version] = StateMap()
-        # Names found from the other end: handle, members of a group, credentials of an identity, roles of a system.
+        # Names found from the other end: handle, login, members of a group, credentials of an identity, roles of a
+        # system, and what has an end.
         self._lookup: StateMap[str] = StateMap()
 
     def copy(self) -> State:
@@ -114,7 +119,15 @@ class State:
 
     def identity_of_handle(self, handle: str) -> str | None:
         """The identity whose profile has this handle, or None."""
-        return self._lookup.get("handle", handle)
+        return self._lookup.get(_HANDLE, handle)
+
+    def identity_of_login(self, issuer: str, subject: str) -> str | None:
+        """The identity whose profile names this subject of this issuer, or None."""
+        return self._lookup.get(_LOGIN, _login_key(issuer, subject))
+
+    def ending(self) -> list[str]:
+        """Names of the grants and credentials that have an end, sorted."""
+        return self._listed(_ENDING)
 
     def handle_of(self, identity: str) -> str | None:
         """The handle in the profile of an identity, or None."""
@@ -146,7 +159,7 @@ class State:
             return
         if not isinstance(op, Put):
             self._objects.delete(owner_of(op.name), op.name)
-        for owner, key, _ in lookups_of(op.name, held.value):
+        for owner, key, _ in (*lookups_of(op.name, held.value), *_ending(op.name, held.value)):
             self._lookup.delete(owner, key)
 
     def _put(self, op: Put, index: int) -> None:
@@ -155,10 +168,10 @@ class State:
         digest = hashlib.sha256(data).hexdigest()
         version = Version(op.name, op.value, index, digest, op.salt, policy)
         self._objects.put(owner_of(op.name), op.name, value_hash(salt_bytes(op.salt), data), version)
-        for owner, key, item in lookups_of(op.name, op.value):
+        for owner, key, item in (*lookups_of(op.name, op.value), *_ending(op.name, op.value)):
             taken = self._lookup.get(owner, key)
             if taken is not None:
-                raise handle_taken(key, taken)
+                raise taken_error(owner, key, taken)
             self._lookup.put(owner, key, b"", item)
 
 
@@ -199,9 +212,16 @@ def check_based(get: Callable[[str], Version | None], ops: Sequence[Op], index: 
             )
 
 
-def handle_taken(handle: str, by: str) -> InvalidInput:
-    """The error for a change that gives a handle to two identities."""
-    return InvalidInput("state.handle", f"The handle `{handle}` is taken by `{by}`.", "Choose another handle.")
+def taken_error(owner: str, key: str, by: str) -> InvalidInput:
+    """The error for a change that lets a handle or login (`owner`, one of `UNIQUE`) lead to two identities."""
+    if owner == _LOGIN:
+        issuer, _, subject = key.partition("\n")
+        return InvalidInput(
+            "state.login",
+            f"The login `{subject}` at `{issuer}` is that of `{by}` already.",
+            "A login leads to one person: leave it out of one of the two.",
+        )
+    return InvalidInput("state.handle", f"The handle `{key}` is taken by `{by}`.", "Choose another handle.")
 
 
 def lookups_of(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -209,7 +229,9 @@ def lookups_of(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
     parsed = parse_name(name)
     match parsed.kind:
         case "profile":
-            return [("handle", value["handle"], parsed.parts[0])]
+            who = parsed.parts[0]
+            logins = [(_LOGIN, _login_key(it["issuer"], it["subject"]), who) for it in value.get("logins", ())]
+            return [(_HANDLE, value["handle"], who), *logins]
         case "membership":
             return [(f"member/{parsed.parts[1]}", name, name)]
         case "credential":
@@ -217,3 +239,13 @@ def lookups_of(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
         case "observed":
             return [(f"observed/{parsed.parts[0]}", name, name)]
     return []
+
+
+def _login_key(issuer: str, subject: str) -> str:
+    return f"{issuer}\n{subject}"  # neither holds a line feed
+
+
+def _ending(name: str, value: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Where what has an end is listed. Only for those who record lapses: no answer asks for it."""
+    ends = name.startswith(("grant/", "credential/")) and value.get("end") is not None
+    return [(_ENDING, name, name)] if ends else []

@@ -7,7 +7,7 @@ meaning has one canonical form. `complete_object` fills in what an author may le
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +17,7 @@ import cedarpy
 from affidavit import canonical
 from affidavit.errors import InvalidInput
 from affidavit.limits import (
+    BREAK_GLASS_S_MAX,
     HEARTBEAT_S_MAX,
     HEARTBEAT_S_MIN,
     ID_CHARS_MAX,
@@ -25,7 +26,7 @@ from affidavit.limits import (
     OBJECT_TEXT_CHARS_MAX,
     STATE_NAMES_CACHED_MAX,
 )
-from affidavit.record.moment import parse_moment
+from affidavit.record.moment import NS, parse_moment
 from affidavit.state.map import owner_of
 from affidavit.state.policy import LOG_SYSTEM, check_engine_text, parse_policy
 from affidavit.state.settings import APP_PREFIX, check_setting
@@ -135,15 +136,48 @@ def complete_object(name: str, value: dict[str, Any]) -> dict[str, Any]:
     """
     kind = parse_name(name).kind
     filled = {**_DEFAULTS.get(kind, {}), **value}
-    for member in ("attributes", "values", "actions", "key_columns"):
+    for member in _SORTED.get(kind, ()):
         items = filled.get(member)
-        if isinstance(items, list) and kind in ("identity", "settings", "grant", "system"):
+        if isinstance(items, list):
             filled[member] = sorted(items, key=_sort_key)
+    for member in _OPTIONAL.get(kind, ()):
+        if filled.get(member, ...) in (None, False, []):
+            del filled[member]
     return filled
 
 
-def _sort_key(item: object) -> str:
-    return str(item.get("name", "")) if isinstance(item, dict) else str(item)
+def end_ns(value: Mapping[str, Any]) -> int | None:
+    """When a grant or credential ends, in nanoseconds since 1970; None where it does not end."""
+    end = value.get("end")
+    return None if end is None else parse_moment(end)
+
+
+def has_ended(value: Mapping[str, Any], at_ns: int) -> bool:
+    """Whether a grant or credential counts no more at `at_ns`: its end is the first moment without it."""
+    end = end_ns(value)
+    return end is not None and end <= at_ns
+
+
+def _sort_key(item: object) -> tuple[str, str]:
+    if not isinstance(item, dict):
+        return str(item), ""
+    return str(item.get("name", item.get("issuer", ""))), str(item.get("subject", ""))
+
+
+_SORTED: Final[dict[str, tuple[str, ...]]] = {
+    "identity": ("attributes",),
+    "profile": ("logins",),
+    "settings": ("values",),
+    "grant": ("actions",),
+    "system": ("key_columns", "configuration"),
+}
+#: Members that are absent where they say nothing: an author may write null, false or an empty list for that.
+_OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
+    "profile": ("logins",),
+    "grant": ("break_glass",),
+    "system": ("configuration",),
+    "credential": ("end",),
+}
 
 
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
@@ -170,10 +204,11 @@ class _Value:
         return InvalidInput("state.object", f"`{self.name.text}`: `{member}` must be {write}.")
 
     def members(self, *names: str) -> None:
-        """Exactly these members."""
+        """Exactly these members, and those that the kind may have."""
+        optional = _OPTIONAL.get(self.name.kind, ())
         for member in self.value:
-            if member not in names:
-                known = ", ".join(f"`{name}`" for name in names) or "none"
+            if member not in names and member not in optional:
+                known = ", ".join(f"`{name}`" for name in (*names, *optional)) or "none"
                 raise InvalidInput("state.object", f"`{self.name.text}` has no `{member:.80}`.", f"Known: {known}.")
         for member in names:
             if member not in self.value:
@@ -188,12 +223,23 @@ class _Value:
 
     def text(self, member: str) -> str:
         """One line of text, perhaps empty."""
-        return self._line(member, self.value[member])
+        return self.line(member, self.value[member])
 
-    def _line(self, member: str, value: object) -> str:
+    def line(self, member: str, value: object) -> str:
+        """`value` as one line of text, perhaps empty, called `member` where it is not."""
         if not isinstance(value, str) or len(value) > OBJECT_TEXT_CHARS_MAX or _UNPRINTABLE.search(value):
             raise self.refuse(member, f"one line of text of at most {OBJECT_TEXT_CHARS_MAX} characters")
         return value
+
+    def moment(self, member: str) -> int | None:
+        """A moment, in nanoseconds since 1970, or None for null."""
+        value = self.value[member]
+        if value is None:
+            return None
+        try:
+            return parse_moment(str(value))
+        except InvalidInput:
+            raise self.refuse(member, "a moment in UTC such as 2026-11-22T14:17:03.000000000Z, or null") from None
 
     def matching(self, member: str, pattern: re.Pattern[str], write: str) -> str:
         """Text of this form."""
@@ -224,7 +270,7 @@ class _Value:
         for item in value:
             if not isinstance(item, dict) or set(item) != {"name", "value"} or not isinstance(item["name"], str):
                 raise self.refuse(member, write)
-            pairs.append((item["name"], self._line(f"{member}.{item['name']:.80}", item["value"])))
+            pairs.append((item["name"], self.line(f"{member}.{item['name']:.80}", item["value"])))
         names = [name for name, _ in pairs]
         if names != sorted(set(names)):
             raise self.refuse(member, write)
@@ -245,6 +291,26 @@ def _check_profile(it: _Value) -> None:
     it.matching("handle", _LABEL_PATTERN, "lower-case letters, digits, `.`, `_`, `-`, at most 63")
     it.text("name")
     it.text("mail")
+    if "logins" in it.value:
+        _check_logins(it)
+
+
+def _check_logins(it: _Value) -> None:
+    """Who the person is at issuers of logins: `{issuer, subject}`, as the issuer's `iss` and `sub` have it."""
+    logins = it.value["logins"]
+    write = (
+        f"a list of 1 to {OBJECT_LIST_MAX} `{{issuer, subject}}` texts, sorted by issuer and subject, none twice; "
+        "leave it out where there are none"
+    )
+    if not isinstance(logins, list) or not 1 <= len(logins) <= OBJECT_LIST_MAX:
+        raise it.refuse("logins", write)
+    pairs = []
+    for item in logins:
+        if not isinstance(item, dict) or set(item) != {"issuer", "subject"}:
+            raise it.refuse("logins", write)
+        pairs.append(tuple(it.line(f"logins.{member}", item[member]) for member in ("issuer", "subject")))
+    if pairs != sorted(set(pairs)) or not all(text for pair in pairs for text in pair):
+        raise it.refuse("logins", write)
 
 
 def _check_described(it: _Value) -> None:
@@ -297,17 +363,25 @@ def _check_grant(it: _Value) -> None:
     if not actions or not set(actions) <= set(GRANT_ACTIONS):
         raise it.refuse("actions", f"a sorted list out of {', '.join(GRANT_ACTIONS)}, not empty")
     _check_grant_resource(it)
-    moments = []
-    for member in ("start", "end"):
-        value = it.value[member]
-        if value is not None and not isinstance(value, str):
-            raise it.refuse(member, "a moment such as 2026-11-22T14:17:03.000000000Z, or null")
-        moments.append(None if value is None else parse_moment(value))
-    start, end = moments
+    start, end = it.moment("start"), it.moment("end")
     if start is not None and end is not None and start >= end:
         raise it.refuse("end", "after `start`")
     it.text("reason")
     it.text("ticket")
+    if "break_glass" in it.value:
+        _check_break_glass(it, start, end)
+
+
+def _check_break_glass(it: _Value, start: int | None, end: int | None) -> None:
+    """A grant for an emergency: short, with a reason, and reviewed afterwards."""
+    if it.value["break_glass"] is not True:
+        raise it.refuse("break_glass", "true; leave it out for an ordinary grant")
+    if start is None or end is None or end - start > BREAK_GLASS_S_MAX * NS:
+        raise it.refuse(
+            "end", f"at most {BREAK_GLASS_S_MAX // 3_600} hours after `start`, both given: it is break-glass"
+        )
+    if not it.value["reason"].strip():
+        raise it.refuse("reason", "given: it is break-glass, and somebody will review it")
 
 
 def _check_grant_resource(it: _Value) -> None:
@@ -337,6 +411,8 @@ def _check_system(it: _Value) -> None:
     for column in it.sorted_texts("key_columns", "`schema.table.column`"):
         if not _COLUMN.fullmatch(column):
             raise it.refuse("key_columns", "a sorted list of `schema.table.column`")
+    if "configuration" in it.value and not it.pairs("configuration"):
+        raise it.refuse("configuration", "a list that is not empty; leave it out where there is none")
 
 
 def _check_observed(it: _Value) -> None:
@@ -350,6 +426,8 @@ def _check_credential(it: _Value) -> None:
     if not it.name.parts[0].startswith(f"{kind}-"):
         raise it.refuse("type", "the one that the name begins with")
     it.text("label")
+    if "end" in it.value and it.moment("end") is None:
+        raise it.refuse("end", "a moment; leave it out for a credential without an end")
 
 
 _CHECKS: Final[dict[str, Callable[[_Value], None]]] = {

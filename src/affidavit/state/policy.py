@@ -23,11 +23,13 @@ from affidavit.state.facts import FACTS
 from affidavit.state.schema import SCHEMA
 
 LOG_SYSTEM: Final = "log"
+ADMINISTRATORS: Final = "administrators"  # the group that the genesis makes
 _LOG_TYPES: Final = frozenset({"Log", "ObjectKind", "Object"})
 _SYSTEM_TYPES: Final = frozenset({"System", "Table"})
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n\r]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+|\s+|.', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ACTION_SUFFIX = re.compile(r' (?:in context )?for Action::"[a-z]+"$')
+_UNKNOWN_VARIABLE = re.compile(r"invalid variable in the policy scope: (\w+)")
 _ERRORS_SHOWN = 3
 
 
@@ -183,6 +185,9 @@ def _parse_one(text: str, what: str) -> dict[str, Any]:
 
 def _place(text: str, message: str) -> str:
     """Where the parser stopped: the engine does not say, so look for the shortest prefix that it does not wait on."""
+    unknown = _UNKNOWN_VARIABLE.search(message)
+    if unknown is not None:
+        return _line_and_column(text, next((t.start() for t in _TOKEN.finditer(text) if t[0] == unknown[1]), 0))
     if not message.startswith("unexpected token"):
         return ""
     ends = [match.end() for match in _TOKEN.finditer(text)]
@@ -194,6 +199,10 @@ def _place(text: str, message: str) -> str:
         else:
             high = middle
     start = ends[low - 1] if low else 0
+    return _line_and_column(text, start)
+
+
+def _line_and_column(text: str, start: int) -> str:
     line = text.count("\n", 0, start) + 1
     return f" at line {line}, column {start - (text.rfind(chr(10), 0, start) + 1) + 1}"
 

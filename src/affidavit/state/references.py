@@ -49,7 +49,7 @@ def _check_put(after: After, name: ObjectName, value: dict[str, Any]) -> None:
             _need(after, name, _principal(principal))
             _need(after, name, f"group/{group}")
             if principal.startswith(GROUP_PREFIX):
-                _check_nesting(after, principal.removeprefix(GROUP_PREFIX), group)
+                _check_nesting(after, name.text, principal.removeprefix(GROUP_PREFIX), group)
         case "grant":
             _need(after, name, _principal(name.parts[0]))
         case "credential":
@@ -98,7 +98,7 @@ def _check_deleted(after: After, name: ObjectName) -> None:
         )
 
 
-def _check_nesting(after: After, inner: str, outer: str) -> None:
+def _check_nesting(after: After, membership: str, inner: str, outer: str) -> None:
     """A group in a group: no cycle, and no chain of more than `GROUP_NESTING_MAX` groups."""
 
     def above(group: str) -> list[str]:
@@ -111,16 +111,16 @@ def _check_nesting(after: After, inner: str, outer: str) -> None:
             if principal.startswith(GROUP_PREFIX)
         ]
 
-    groups = _longest(outer, above, inner) + _longest(inner, below, outer)
+    groups = _longest(membership, outer, above, inner) + _longest(membership, inner, below, outer)
     if groups > GROUP_NESTING_MAX:
         raise InvalidInput(
             "state.nesting",
-            f"`{inner}` in `{outer}` makes a chain of {groups} groups, above {GROUP_NESTING_MAX}.",
+            f"`{membership}` makes a chain of {groups} groups, above {GROUP_NESTING_MAX}.",
             "Nest less deeply.",
         )
 
 
-def _longest(start: str, step: Callable[[str], list[str]], forbidden: str) -> int:
+def _longest(membership: str, start: str, step: Callable[[str], list[str]], forbidden: str) -> int:
     """Groups on the longest chain from `start`. Raises `InvalidInput` where `forbidden` lies on one (a cycle), or
     where a chain is too long to go on: that also ends a walk around a cycle elsewhere."""
     level = {start}
@@ -128,12 +128,16 @@ def _longest(start: str, step: Callable[[str], list[str]], forbidden: str) -> in
     while level:
         if forbidden in level:
             raise InvalidInput(
-                "state.cycle", f"`{start}` and `{forbidden}` would hold each other.", "Leave one membership out."
+                "state.cycle",
+                f"`{membership}`: `{start}` and `{forbidden}` would hold each other.",
+                "Leave one membership out.",
             )
         length += 1
         if length > GROUP_NESTING_MAX:
             raise InvalidInput(
-                "state.nesting", f"Groups around `{start}` nest deeper than {GROUP_NESTING_MAX}.", "Nest less deeply."
+                "state.nesting",
+                f"`{membership}`: groups around `{start}` nest deeper than {GROUP_NESTING_MAX}.",
+                "Nest less deeply.",
             )
         level = {group for current in level for group in step(current)}
     return length

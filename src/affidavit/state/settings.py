@@ -119,6 +119,12 @@ def lower(name: str, a: str, b: str) -> bool:
     return setting is not None and _known_rank(setting, a) < _known_rank(setting, b)
 
 
+def floor_of(state: Lookup, name: str) -> str | None:
+    """The value below which nothing goes for the setting `name`; None for settings of applications."""
+    setting = SETTINGS.get(name)
+    return None if setting is None else _values(state.get("settings/floor")).get(name, setting.floor)
+
+
 def resolve(state: Lookup, actor: str, system: str) -> tuple[tuple[Effective, ...], bool]:
     """What applies to `actor` on `system`, sorted by name; and whether the actor has settings of its own."""
     layers, configured = _layers(state, actor, system)

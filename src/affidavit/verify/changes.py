@@ -16,6 +16,7 @@ from affidavit.record.moment import parse_moment
 from affidavit.state.change import Op
 from affidavit.state.changing import check_genesis, check_restoration, decide_change, strongest
 from affidavit.state.fold import State
+from affidavit.state.reviewing import break_glass, concerned
 from affidavit.state.rotating import decide_rotation
 from affidavit.tlog.notes import open_note
 from affidavit.tlog.restoration import restoration_text
@@ -40,13 +41,14 @@ class _Approval:
 
 
 class Changes:
-    """Takes `change`, `proposal` and `approval` lines in order, each before it is applied."""
+    """Takes `change`, `proposal`, `approval`, `log.key` and `review` lines in order, each before it is applied."""
 
     def __init__(self, notes: Notebook, keys: Keys) -> None:
         self._notes = notes
         self._keys = keys
         self._proposals: dict[int, _Proposal] = {}
         self._approvals: dict[int, _Approval] = {}
+        self._broken: dict[int, tuple[str | None, Any]] = {}  # actor and objects of changes that gave break-glass
 
     def take(self, line: Line, ops: tuple[Op, ...] | None, state: State, unknown: str) -> None:
         """Check one line against the state before it; `unknown` says why there is none."""
@@ -57,6 +59,8 @@ class Changes:
             return
         if line.header.kind == "proposal":
             self._proposals[line.index] = _Proposal(line.header.actor, _digest(line.content.get("objects")), ops)
+        if line.header.kind == "change" and break_glass(line.content.get("objects")):
+            self._broken[line.index] = line.header.actor, line.content.get("objects")
         self._notes.looked(Duty.CHANGES)
         via = line.content.get("via")
         if line.header.kind == "change" and isinstance(via, dict) and via.get("method") == "genesis":
@@ -66,7 +70,7 @@ class Changes:
             self._check_restoration(line, ops, state)
             return
         approvers = self._approvers(line) if line.header.kind == "change" else ()
-        self._check_actor(line, via, state, approvers)
+        self._check_actor(line, via, state, approvers, line.header.time.at)
         self._decide(line, line.content, ops, state, approvers)
 
     def take_rotation(self, line: Line, state: State, unknown: str) -> None:
@@ -76,7 +80,7 @@ class Changes:
             self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
             return
         self._notes.looked(Duty.CHANGES)
-        self._check_actor(line, content.get("via"), state, ())
+        self._check_actor(line, content.get("via"), state, (), str(content.get("decided_at")))
         said = content.get("authorization")
         try:
             again = decide_rotation(state, header.actor or "", parse_moment(str(content.get("decided_at"))))
@@ -91,6 +95,19 @@ class Changes:
             self._fail(line, "key.decided", message)
         if str(content.get("decided_at")) > header.time.at:
             self._fail(line, "key.decided", f"The rotation {line.index} was decided after it was recorded.")
+
+    def take_review(self, line: Line, state: State, unknown: str) -> None:
+        """Check that a review came in by a login of its author, and that a break-glass grant was reviewed by somebody
+        whom it did not concern then: that somebody else looked is what a review is for."""
+        if unknown or line.content is None:
+            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+            return
+        self._notes.looked(Duty.CHANGES)
+        self._check_actor(line, line.content.get("via"), state, (), line.header.time.at)
+        reviewed, author = self._broken.get(line.header.ref or 0), line.header.actor
+        if reviewed is not None and author in concerned(state, *reviewed):
+            message = f"The review {line.index} is by {author}, whom the break-glass grant {line.header.ref} concerns."
+            self._fail(line, "review.own", message)
 
     def _check_genesis(self, line: Line, ops: tuple[Op, ...], state: State) -> None:
         """Policy does not exist yet: the first change makes its actor an administrator. That it is record 2: duty 7."""
@@ -163,8 +180,9 @@ class Changes:
             return None
         return approval.actor
 
-    def _check_actor(self, line: Line, via: Any, state: State, approvers: tuple[str, ...]) -> None:
-        """The login that brought the record must be a credential of its actor, or of one who approved it."""
+    def _check_actor(self, line: Line, via: Any, state: State, approvers: tuple[str, ...], decided_at: str) -> None:
+        """The login that brought the record must be a credential of its actor, or of one who approved it, and must not
+        have ended when the record was decided."""
         if not isinstance(via, dict) or via.get("method") not in ("uid", "token"):
             method = via.get("method") if isinstance(via, dict) else None
             message = f"Record {line.index} came in by {str(method)[:40]!r}, which proves nobody."
@@ -176,6 +194,9 @@ class Changes:
         kind = None if held is None else held.value.get("type")
         if kind != via.get("method") or owner not in (line.header.actor, *approvers):
             message = f"Record {line.index} claims the login {name[:80]!r}, which is not one of {line.header.actor}."
+            self._fail(line, "change.actor", message)
+        elif held is not None and "end" in held.value and held.value["end"] <= decided_at:
+            message = f"Record {line.index} came in by {name[:80]!r}, which ended at {held.value['end']}."
             self._fail(line, "change.actor", message)
 
     def _decide(

@@ -58,6 +58,9 @@ class Content:
         elif kind == "log.key":
             state, unknown = self._state_at(line)
             self._changes.take_rotation(line, state, unknown)
+        elif kind == "review":
+            state, unknown = self._state_at(line)
+            self._changes.take_review(line, state, unknown)
         elif kind in _DECIDED:
             self._take_decision(line)
         elif kind == "access.outcome":

@@ -19,6 +19,7 @@ from affidavit.state.context import build_context, context_digest
 from affidavit.state.deciding import Decider, Request, nesting_of
 from affidavit.state.facts import Fact
 from affidavit.state.fold import State
+from affidavit.state.objects import has_ended
 from affidavit.verify.capture import Asked, asked_of
 from affidavit.verify.compare import difference
 from affidavit.verify.duties import Duty, Notebook
@@ -90,6 +91,8 @@ class Decisions:
         view = self._view(line, state)
         if view is None:
             return None
+        if line.header.kind == "session.open" and line.header.decision == "allow":
+            self._check_login(line, line.content, state)
         at = line.header.context
         if at is not None and at in self.recorded and self.recorded[at] != view.digest:
             message = (
@@ -100,6 +103,16 @@ class Decisions:
             return None
         self._decide(line, line.content, said, view)
         return view
+
+    def _check_login(self, line: Line, content: dict[str, Any], state: State) -> None:
+        """Nobody is let in by a credential that has ended."""
+        actor = content.get("actor")
+        proof = actor.get("authenticated") if isinstance(actor, dict) else None
+        name = str(proof.get("credential")) if isinstance(proof, dict) else ""
+        held = state.get(f"credential/{name}")
+        if held is not None and has_ended(held.value, parse_moment(line.header.time.at)):
+            message = f"Session {line.index} was opened by {name[:80]!r}, which ended at {held.value['end']}."
+            self._fail(line, Duty.DECISIONS, "decision.login", message)
 
     def weigh(self, shape: Shape, case: bytes, state: State, made: tuple[str, str]) -> Quiet | None:
         """Whether records of this shape and case, made between two moments, carry the decision that is made again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway_stage import Stage
+from gateway_stage import Decider, Stage
 
 from affidavit.capture.gateway.rendering import Capture
 from affidavit.limits import HOLD_BYTES_MAX
@@ -164,6 +164,19 @@ def test_revoked_while_the_answer_is_held_withholds_it() -> None:
     answer = stage.to_client()
     assert ROW not in answer and b"SFATAL\x00" in answer and b"C42501\x00" in answer
     assert stage.ended
+
+
+def test_from_the_end_of_its_credential_on_a_session_decides_nothing() -> None:
+    stage = Stage()
+    stage.until_ns = stage.clock.at + 3_600 * 1_000_000_000
+    stage.session.judge.seen(stage.view(), Decider(stage))
+    stage.client(query(SELECT))
+    assert stage.to_server() == query(SELECT)
+    stage.server(ANSWER)
+    stage.log.seal_all()
+    stage.clock.at = stage.until_ns - 1_000  # the next look is at the end itself
+    stage.client(query(SELECT))
+    assert (stage.to_server(), len(stage.refreshing)) == (b"", 1)
 
 
 def test_still_allowed_under_the_newer_state_the_answer_leaves() -> None:

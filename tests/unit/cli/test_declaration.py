@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from affidavit.cli.declaration import read_declaration
-from affidavit.errors import InvalidInput
+from affidavit.cli.declaration import naming_places, read_declaration
+from affidavit.errors import Conflict, InvalidInput
 from affidavit.limits import APPLY_FILE_BYTES_MAX
+
+
+def read(path: Path) -> dict[str, Any]:
+    return read_declaration(path).objects
 
 
 def write(folder: Path, text: str, name: str = "file.yaml") -> Path:
@@ -18,7 +23,7 @@ def write(folder: Path, text: str, name: str = "file.yaml") -> Path:
 
 
 def test_words_that_yaml_takes_for_something_else_stay_text(tmp_path: Path) -> None:
-    got = read_declaration(
+    got = read(
         write(
             tmp_path,
             "settings/user/no: {capture.parameters: off, app.answer: yes, app.size: 1_000, app.at: 12:30:00}\n"
@@ -47,7 +52,7 @@ def test_a_folder_joins_its_files_and_takes_each_cedar_file_for_a_policy(tmp_pat
     write(tmp_path, "permit (principal, action, resource);\n", "all.cedar")
     write(tmp_path, "not read", "README.md")
     write(tmp_path, "not: [read", ".hidden.yaml")
-    assert read_declaration(tmp_path) == {
+    assert read(tmp_path) == {
         "policy/all": {"text": "permit (principal, action, resource);\n"},
         "group/b": {},
         "group/a": {},
@@ -71,26 +76,72 @@ def test_a_folder_joins_its_files_and_takes_each_cedar_file_for_a_policy(tmp_pat
 )
 def test_what_is_not_plain_yaml_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        read_declaration(write(tmp_path, text))
+        read(write(tmp_path, text))
     assert "file.yaml" in refused.value.message
     assert said in refused.value.message
 
 
 def test_other_mistakes_with_files(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
-        read_declaration(tmp_path / "absent.yaml")
+        read(tmp_path / "absent.yaml")
     with pytest.raises(InvalidInput, match=r"no \*\.yaml"):
-        read_declaration(tmp_path)
+        read(tmp_path)
     (tmp_path / "raw.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidInput, match="not UTF-8"):
-        read_declaration(tmp_path / "raw.yaml")
+        read(tmp_path / "raw.yaml")
     write(tmp_path, "x" * (APPLY_FILE_BYTES_MAX + 1), "large.yaml")
     with pytest.raises(InvalidInput, match="at most"):
-        read_declaration(tmp_path / "large.yaml")
+        read(tmp_path / "large.yaml")
 
 
 def test_an_object_in_two_files_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "group/a: {}\n", "one.yaml")
     write(tmp_path, "group/a: {}\n", "two.yaml")
-    with pytest.raises(InvalidInput, match="another file"):
-        read_declaration(tmp_path)
+    with pytest.raises(InvalidInput, match=r"two.yaml:1: group/a is declared at .*one.yaml:1 too"):
+        read(tmp_path)
+
+
+def test_every_object_has_its_place(tmp_path: Path) -> None:
+    write(tmp_path, "# people\ngroup/a: {}\ngroup/b:\n  description: two\n", "people.yaml")
+    write(tmp_path, "permit (principal, action, resource);\n", "all.cedar")
+    got = read_declaration(tmp_path)
+    assert got.folder == tmp_path.name
+    assert got.places == {
+        "group/a": f"{tmp_path}/people.yaml:2",
+        "group/b": f"{tmp_path}/people.yaml:3",
+        "policy/all": f"{tmp_path}/all.cedar",
+    }
+    assert read_declaration(tmp_path / "people.yaml").folder == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ("`grant/ana/g`: `end` must be after `start`.", "a.yaml:1: "),
+        ("grant/ana/g overlaps grant/ana/h, which gives the same.", "a.yaml:1: "),
+        ("grant/ana/g-2 ended at 2026-11-02.", "b.yaml:7: "),
+        ("start of grant/ana/h: '2026' is not a time.", "a.yaml:4: "),
+        ("`membership/ana/x` names `grant/ana/g`, which is not there.", "a.yaml:1: "),
+        ("settings/user/ana: below the floor.", "b.yaml:9: "),
+        ("grant/ana/elsewhere is not declared here.", ""),
+        ("A change needs a reason.", ""),
+    ],
+)
+def test_what_is_refused_begins_with_the_place_of_what_it_names(message: str, place: str) -> None:
+    places = {
+        "grant/ana/g": "a.yaml:1",
+        "grant/ana/h": "a.yaml:4",
+        "grant/ana/g-2": "b.yaml:7",
+        "settings/user/ana": "b.yaml:9",
+    }
+    with pytest.raises(Conflict) as refused, naming_places(places):
+        raise Conflict("test.code", message, "hint")
+    assert (refused.value.message, refused.value.hint) == (place + message, "hint")
+
+
+def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_bytes("group/a: {}\ngroup/b: {description: Süd}\n".encode("latin-1"))
+    with pytest.raises(InvalidInput, match=r"old.yaml:2 is not UTF-8") as refused:
+        read(path)
+    assert refused.value.code == "apply.text"

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from office import PEOPLE, Office, office
+from office import ORIGIN, PEOPLE, Office, Stepping, office, opened
 
+from affidavit.compose.create import create
 from affidavit.errors import InvalidInput
+from affidavit.record.moment import NS, format_moment
 
 STAFF: dict[str, Any] = {
     "identity/ben": {"kind": "human"},
@@ -88,10 +90,17 @@ def test_the_same_question_at_other_moments(desk: Office) -> None:
     assert {str(granted): "no", str(granted + 1): "yes", str(taken): "yes", str(taken + 1): "no", "now": "no"} == seen
 
 
-def test_a_grant_that_ended_by_then_does_not_count_although_no_record_took_it_away(desk: Office) -> None:
-    over = {**BEN["grant/ben/recall"], "end": "2026-01-01T00:00:00.000000000Z"}
-    desk.apply({"grant/ben/recall": over})
-    assert "no" == answers(could(desk, "read", "clinic/public.patients"))["ben"]
+def test_a_grant_that_ended_by_then_does_not_count_although_no_record_took_it_away(tmp_path: Path) -> None:
+    clock = Stepping()
+    create(tmp_path / "data", ORIGIN, "root", "")
+    with opened(tmp_path / "data", clock) as desk:
+        end = format_moment(clock.now_ns() + 3_600 * NS)
+        people = {name: PEOPLE[name] for name in ("identity/ana", "system/clinic")}
+        desk.apply({**people, "grant/ana/recall": {**BEN["grant/ben/recall"], "end": end}})
+        assert {"ana": "yes", "root": "no"} == answers(could(desk, "read", "clinic/public.patients"))
+        clock.ahead_ns = 3_600 * NS
+        assert {"ana": "no", "root": "no"} == answers(could(desk, "read", "clinic/public.patients"))
+        assert 1 == len(desk.live.snapshot().names("grant/"))
 
 
 def test_a_change_of_the_log_alone_with_an_approval_and_approving(desk: Office) -> None:

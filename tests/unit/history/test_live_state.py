@@ -50,7 +50,7 @@ def test_a_recorded_context_is_known_until_it_differs(desk: Office) -> None:
     assert desk.live.context(ana, "clinic").recorded is None
     desk.access("ana")
     assert desk.live.context(ana, "clinic").recorded is not None
-    for value in ("off", "count"):
+    for value in ("digest", "count"):
         desk.admin.post("/v1/settings/ana", {"values": {"capture.result": value}, "reason": "r"})
     # Equal settings again, but put by another record: the context says so, and is recorded anew.
     assert desk.live.context(ana, "clinic").recorded is None

@@ -23,6 +23,7 @@ class Story:
     desk: Office
     people: int
     staff: int
+    raised: int
     limit: int
     grant: int
     proposal: int
@@ -43,6 +44,8 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with office(tmp_path_factory.mktemp("story")) as desk:
         people = desk.apply({**PEOPLE, "settings/system/clinic": values("capture.parameters", "digest")}, "first day")
+        # Below the floor of later: nobody may put it there once the floor stands.
+        desk.admin.post("/v1/settings/floor", {"values": {"capture.result": "off"}, "reason": "lower"})
         staff = desk.apply(
             {
                 "group/staff": {},
@@ -52,6 +55,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             },
             "the wards",
         )
+        raised = desk.admin.post("/v1/settings/floor", {"values": {"capture.result": "count"}, "reason": "raise"})
         limit = desk.admin.post("/v1/settings/ana", {"values": {"capture.statement": "normalized"}, "reason": "r"})
         theo = desk.client(desk.token("theo"))
         wish = {"who": "ana", "actions": ["read"], "resource": "clinic/public.patients", "seconds": 600}
@@ -65,6 +69,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             desk,
             people["change"],
             staff["change"],
+            raised["change"],
             limit["change"],
             approved["change"],
             proposed["index"],
@@ -94,7 +99,7 @@ def test_the_whole_context_then_with_what_each_part_came_from(story: Story) -> N
     assert ("policy/wards", story.staff, POLICY) in policies
     assert {one["name"]: (one["value"], one["scope"], one.get("version")) for one in said["settings"]} == {
         "capture.parameters": ("digest", "system", story.people),
-        "capture.result": ("count", "floor", 2),  # the group says `off`, which lies below the floor
+        "capture.result": ("count", "floor", story.raised),  # the group says `off`, which lies below the floor
         "capture.statement": ("normalized", "user", story.limit),
         "guarantee.read": ("before_answer", "organisation", 2),
         "guarantee.write": ("before_action", "organisation", 2),
@@ -102,7 +107,14 @@ def test_the_whole_context_then_with_what_each_part_came_from(story: Story) -> N
         "retention": ("P2190D", "organisation", 2),
     }
     assert (said["configured"], said["declared"]["version"], said["observed"]) == (True, story.people, [])
-    assert [one["index"] for one in said["records"]] == [2, story.people, story.staff, story.limit, story.grant]
+    assert [one["index"] for one in said["records"]] == [
+        2,
+        story.people,
+        story.staff,
+        story.raised,
+        story.limit,
+        story.grant,
+    ]
     live = build_context(story.desk.live.snapshot(), story.ana, "clinic")
     assert story.get("/context", at="now", actor="ana", system="clinic")["digest"] == context_digest(live)
 
@@ -200,6 +212,7 @@ def test_a_difference_names_what_was_added_changed_removed_and_put_back(story: S
         "group/staff": ("added", [story.staff]),
         "membership/group:analysts/staff": ("added", [story.staff]),
         "policy/wards": ("added", [story.staff]),
+        "settings/floor": ("changed", [story.raised]),
         "settings/group/staff": ("added", [story.staff]),
         "settings/user/ana": ("added", [story.limit]),
         token: ("added", found[token][1]),

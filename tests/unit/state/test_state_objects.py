@@ -117,7 +117,7 @@ def test_unknown_and_missing_members_are_refused(name: str, value: dict[str, Any
         (f"grant/{ANN}/g", grant("fly", "clinic"), "`actions` must be"),
         (f"grant/{ANN}/g", {**grant("read", "clinic"), "actions": ["write", "read"]}, "sorted"),
         (f"grant/{ANN}/g", grant("read", "clinic", "11:00", "11:00"), "`end` must be after `start`"),
-        (f"grant/{ANN}/g", {**grant("read", "clinic"), "end": "tomorrow"}, "is not a time such as"),
+        (f"grant/{ANN}/g", {**grant("read", "clinic"), "end": "tomorrow"}, "a moment in UTC such as"),
         (f"grant/{ANN}/g", grant("read", "log"), "`resource` must be"),
         (f"grant/{ANN}/g", {**grant("read", "clinic"), "resource": {"type": "System", "id": "clinic/public.a"}}, "`resource`"),
         (f"grant/{ANN}/g", {**grant("read", "clinic"), "resource": {"type": "Table", "id": "clinic"}}, "`resource`"),

@@ -10,6 +10,7 @@ import pytest
 from logmaker import (
     BOB,
     BODY_KEY,
+    CAROL,
     DESK,
     GATEWAY,
     LEDGER,
@@ -21,6 +22,18 @@ from logmaker import (
     with_content,
     with_fields,
     write_log,
+)
+from tampering.endings import (
+    BOBS,
+    TOKEN,
+    break_glass,
+    credential,
+    lapse,
+    moment,
+    review,
+    session_by,
+    two_people,
+    went_on,
 )
 from tampering.files import BUNDLE, HIGHER, TILE
 from tampering.kinds import LONG, Need, judge, make_case
@@ -81,6 +94,42 @@ def test_a_lapse_may_delete_only_what_has_expired(tmp_path: Path) -> None:
     content = {"objects": encode_ops(ops), "expired": paper.records[-1].header.log.at}
     index = paper.add("lapse", LEDGER, content, decided=paper.state.index)
     assert {("state.lapse", index)} == codes(tmp_path, paper.records)
+
+
+def test_what_ends_and_what_was_an_emergency_follow(tmp_path: Path) -> None:
+    """The honest half of the rows in `tampering.endings`: at its end, before its end, twelve hours, by somebody else."""
+
+    def story(paper: Paper) -> int:
+        credential(paper, TOKEN, BOB, end=moment(3))
+        session_by(paper, TOKEN)
+        credential(paper, "uid-desk-1001", CAROL, end=moment(60))
+        two_people(paper, [paper.put(BOBS, {**paper.state.get(BOBS).value, "end": moment(4)})])  # type: ignore[union-attr]
+        lapse(paper, BOBS, paper.records[-1].header.log.at)
+        lapse(paper, f"credential/{TOKEN}", paper.records[-1].header.log.at)
+        return review(paper, break_glass(paper), CAROL, "uid-desk-1001")
+
+    assert set() == codes(tmp_path, went_on(story)[0].records)
+
+
+def test_a_member_of_the_group_that_was_given_break_glass_cannot_have_reviewed_it(tmp_path: Path) -> None:
+    def told(member: bool) -> tuple[Paper, int]:
+        def story(paper: Paper) -> int:
+            paper.change([paper.put("group/night", {"description": ""}), paper.put("group/ward", {"description": ""})])
+            paper.change([paper.put("membership/group:ward/night", {})])
+            if member:
+                paper.change([paper.put(f"membership/{CAROL}/ward", {})])
+            return review(paper, break_glass(paper, "group:night"), CAROL, "uid-desk-1001")
+
+        return went_on(story)
+
+    assert set() == codes(tmp_path / "other", told(member=False)[0].records)
+    paper, index = told(member=True)
+    assert {("review.own", index)} == codes(tmp_path / "member", paper.records)
+
+
+def test_a_review_comes_in_by_a_login_of_its_author(tmp_path: Path) -> None:
+    paper, index = went_on(lambda paper: review(paper, break_glass(paper), CAROL, "uid-desk-1000"))
+    assert {("change.actor", index)} == codes(tmp_path, paper.records)
 
 
 def test_a_drift_may_put_only_what_its_system_reports(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class Judge:
             self._seen = seen
         view, decider = seen
         now, started = self._recorder.clock.now_ns(), self._recorder.clock.monotonic_ns()
+        if view.until_ns is not None and view.until_ns <= now:
+            return None  # whoever makes the view ends the session
         guarantee = view.read_guarantee if all(plan.read for plan in plans) else view.write_guarantee
         units = []
         for plan in plans:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from affidavit.capture.gateway.channel import Channel
 from affidavit.capture.gateway.target import Target
+from affidavit.clock import Clock
 from affidavit.errors import Denied, InvalidInput
 from affidavit.limits import AUTH_MESSAGE_BYTES_MAX
 from affidavit.wire.postgres import backend_messages as backend
@@ -31,8 +32,8 @@ class Directory(Protocol):
     def identity_by_handle(self, handle: str) -> str | None:
         """The identity that this handle names, or None."""
 
-    def tokens_of(self, identity: str) -> list[str]:
-        """The names (`token-…`) of an identity's token credentials, the newest first."""
+    def tokens_of(self, identity: str, at_ns: int) -> list[str]:
+        """The names (`token-…`) of an identity's token credentials that have not ended by `at_ns`, newest first."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ def _failed(asked: startup.StartupMessage, sqlstate: str, message: str, identity
 class Authenticator:
     """Checks personal tokens by SCRAM against the verifiers in `folder`, named by credential."""
 
-    def __init__(self, directory: Directory, folder: Path, mock_secret: bytes) -> None:
+    def __init__(self, directory: Directory, folder: Path, mock_secret: bytes, clock: Clock) -> None:
         self._directory = directory
+        self._clock = clock
         self._folder = folder
         self._mock_secret = mock_secret
 
@@ -108,7 +110,7 @@ class Authenticator:
         identity = self._directory.identity_by_handle(asked.user)
         credential = ""
         verifier = ""
-        for name in self._directory.tokens_of(identity) if identity else ():
+        for name in self._directory.tokens_of(identity, self._clock.now_ns()) if identity else ():
             found = self._verifier(name)
             if found:
                 credential, verifier = name, found

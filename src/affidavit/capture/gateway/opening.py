@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from affidavit.capture.gateway.enforced import Catalogue, difference
+from affidavit.capture.gateway.login import LoginFailed
 from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture
 from affidavit.capture.gateway.unit import View
@@ -22,6 +23,7 @@ from affidavit.record.draft import Answer, Draft
 from affidavit.state.change import Op, Put, encode_ops
 from affidavit.state.deciding import Authorization, Decider, Request
 from affidavit.state.fold import State, Version
+from affidavit.state.objects import end_ns, has_ended
 from affidavit.state.settings import Effective
 
 _CONFLICTS_MAX = 20
@@ -110,14 +112,15 @@ async def current_view(log: AsyncLog, live: LiveState, recorder: Recorder, state
     for _ in range(_CONFLICTS_MAX):
         context = live.context(recorder.actor, recorder.system)
         if context.recorded is not None:
-            return view_of(context, context.recorded), context
+            held = live.version(f"credential/{recorder.credential}")
+            return view_of(context, context.recorded, None if held is None else end_ns(held.value)), context
         draft = recorder.draft("context", recorder.clock.now_ns(), context.content, decided=context.state)
         await _appended(log, live, draft)
     raise _restless()
 
 
-def view_of(context: ContextView, recorded: int) -> View:
-    """What a session needs of a context that is recorded at index `recorded`."""
+def view_of(context: ContextView, recorded: int, until_ns: int | None) -> View:
+    """What a session needs of a context that is recorded at index `recorded`; its credential ends at `until_ns`."""
     settings = context.settings
     return View(
         context.state,
@@ -125,17 +128,22 @@ def view_of(context: ContextView, recorded: int) -> View:
         Capture.of(settings),
         settings["guarantee.read"].value,
         settings["guarantee.write"].value,
+        until_ns,
     )
 
 
 async def open_session(
     log: AsyncLog, live: LiveState, recorder: Recorder, facts: Mapping[str, Any], about: Mapping[str, Any]
 ) -> Opened:
-    """Decide the login and record it. `about` are the body's parts `actor`, `client`, `upstream`, `gateway`."""
+    """Decide the login and record it. `about` are the body's parts `actor`, `client`, `upstream`, `gateway`.
+
+    Raises `LoginFailed` where the credential was revoked or has ended since it was proved.
+    """
     request = (Request("login", "System", recorder.system),)
     for _ in range(_CONFLICTS_MAX):
         view, context = await current_view(log, live, recorder)
         now = recorder.clock.now_ns()
+        _check_credential(live, recorder, str(about["actor"].get("name", "")), now)
         authorization = context.decider.decide(request, facts, now)
         allowed = authorization.decision == "allow"
         content = {
@@ -154,6 +162,14 @@ async def open_session(
             return Opened(index, authorization, view, context.decider, context.settings, context.configured)
         await _or_raise(live, answer)
     raise _restless()
+
+
+def _check_credential(live: LiveState, recorder: Recorder, handle: str, at_ns: int) -> None:
+    """Raise `LoginFailed` where the credential that the client proved counts no more: the way here takes its time."""
+    held = live.version(f"credential/{recorder.credential}")
+    if held is None or has_ended(held.value, at_ns):
+        why = "The token was revoked or has ended."
+        raise LoginFailed("28P01", why, "authentication", handle, recorder.actor)
 
 
 def what_is_recorded(system: str, opened: Opened) -> list[str]:

@@ -37,6 +37,7 @@ from affidavit.limits import (
 )
 from affidavit.record.moment import format_moment
 from affidavit.state.deciding import Decider
+from affidavit.state.objects import end_ns, has_ended
 from affidavit.wire.postgres import backend_messages as backend
 from affidavit.wire.postgres import codes, notices
 from affidavit.wire.postgres.framing import Framer
@@ -77,7 +78,7 @@ class Gateway:
     ) -> None:
         self._target, self._log, self._live, self._clock = target, log, live, clock
         self._renderer = Renderer(secrets.digest_key)
-        self._authenticator = Authenticator(live, secrets.verifiers, secrets.mock_secret)
+        self._authenticator = Authenticator(live, secrets.verifiers, secrets.mock_secret, clock)
         self._understanding = Understanding(SQL_CACHE_MAX)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -284,11 +285,16 @@ class Gateway:
         context = self._live.context(recorder.actor, recorder.system)
         if context.recorded is None or self._withdrawn(recorder):
             return None
-        return opening.view_of(context, context.recorded), context.decider
+        return opening.view_of(context, context.recorded, self._ends(recorder)), context.decider
 
     def _withdrawn(self, recorder: Recorder) -> bool:
-        """Whether the credential that a session logged in with is gone: then it speaks for nobody any more."""
-        return self._live.version(f"credential/{recorder.credential}") is None
+        """Whether the credential that a session logged in with is gone or has ended: then it speaks for nobody."""
+        held = self._live.version(f"credential/{recorder.credential}")
+        return held is None or has_ended(held.value, self._clock.now_ns())
+
+    def _ends(self, recorder: Recorder) -> int | None:
+        held = self._live.version(f"credential/{recorder.credential}")
+        return None if held is None else end_ns(held.value)
 
     def _refresh(self, session: Session, state: int) -> None:
         self._spawn(self._make_view(session, state))
@@ -304,7 +310,9 @@ class Gateway:
             session.not_viewed("an unexpected error; the server's log says which")
             return
         if self._withdrawn(session.recorder):
-            session.fail("revoked", "28000", "The token of this session was revoked.", "Log in with a valid one.")
+            session.fail(
+                "revoked", "28000", "The token of this session was revoked or has ended.", "Log in with a valid one."
+            )
         session.viewed(view, context.decider)
 
     # the end

@@ -19,13 +19,17 @@ BEFORE_ACTION, BEFORE_ANSWER, AFTER = "before_action", "before_answer", "after"
 
 @dataclass(frozen=True)
 class View:
-    """The state that a session decides under: a recorded context and what follows from it."""
+    """The state that a session decides under: a recorded context and what follows from it.
+
+    `until_ns`: when the credential that the session logged in with ends; None where it does not.
+    """
 
     state: int
     context: int
     capture: Capture
     read_guarantee: str
     write_guarantee: str
+    until_ns: int | None = None
 
 
 @dataclass(slots=True, eq=False)
