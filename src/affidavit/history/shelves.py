@@ -316,5 +316,5 @@ def _sound() -> Iterator[None]:
         yield
     except sqlite3.OperationalError:
         raise
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # the second: its message quotes bytes that are no text
         raise damaged() from None
