@@ -22,7 +22,18 @@ KEY = bytes(32)
 PEOPLE = tuple(f"u-{number:016x}" for number in range(3))
 GROUPS = ("a", "b", "c")
 PRINCIPALS = (*PEOPLE, *(f"group:{group}" for group in GROUPS))
-PREFIXES = ("", "g", "grant/", "group/", "policy/", "observed/clinic/", "credential/", f"membership/{PEOPLE[0]}/")
+PREFIXES = (
+    "",
+    "g",
+    "grant/",
+    "group/",
+    "policy/",
+    "observed/clinic/",
+    "credential/",
+    "reported/",
+    f"reported/{PEOPLE[0]}/",
+    f"membership/{PEOPLE[0]}/",
+)
 
 
 class Sheet:
@@ -65,6 +76,10 @@ def value_of(random: Random, kind: str, name: str) -> dict[str, Any]:
             return {"identity": random.choice(PEOPLE), "type": "token", "label": ""}
         case "observed":
             return {"roles": random.randint(0, 3)}
+        case "source":
+            return {"kind": "application", "description": random.choice(("", "x")), "heartbeat_s": None, "system": None}
+        case "reported":
+            return {"values": [{"name": "app.theme", "value": random.choice(("dark", "light"))}]}
         case "policy":
             action = random.choice(("read", "write"))
             return {"text": f'permit (principal, action == Action::"{action}", resource);'}
@@ -87,6 +102,8 @@ def name_of(random: Random) -> str:
             f"policy/{random.choice('pq')}",
             f"settings/user/{person}",
             f"settings/group/{group}",
+            f"source/{random.choice('st')}",
+            f"reported/{person}/{random.choice('st')}",
         )
     )
 

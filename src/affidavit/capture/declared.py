@@ -177,6 +177,8 @@ def _expand(state: State, name: str, value: Any, names: Names, people: set[str])
         return {f"membership/{who(parts[0])}/{parts[1]}": value}
     if kind == "grant" and len(parts) == 2:
         return {f"grant/{who(parts[0])}/{parts[1]}": None if value is None else _grant(name, value)}
+    if kind == "reported" and len(parts) == 2:
+        return {f"reported/{who(parts[0])}/{parts[1]}": None if value is None else _settings(value)}
     if kind == "settings":
         full = f"settings/user/{who(parts[1])}" if parts[0] == "user" and len(parts) == 2 else name
         return {full: None if value is None else _settings(value)}
@@ -192,7 +194,7 @@ def _expand(state: State, name: str, value: Any, names: Names, people: set[str])
         "apply.object",
         f"{name} is no object that can be declared.",
         "Objects are identity/HANDLE, group/NAME, membership/HANDLE/GROUP, policy/NAME, schema/NAME, "
-        "grant/HANDLE/ID, settings/…, system/ID, source/NAME and credential/NAME.",
+        "grant/HANDLE/ID, settings/…, reported/HANDLE/SOURCE, system/ID, source/NAME and credential/NAME.",
     )
 
 

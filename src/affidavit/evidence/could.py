@@ -18,6 +18,7 @@ from affidavit.state.bounds import Bounds
 from affidavit.state.context import permissions
 from affidavit.state.deciding import RULE_INACTIVE, Determining, PolicySets, Request
 from affidavit.state.facts import Fact
+from affidavit.state.map import owner_of
 from affidavit.state.objects import GROUP_PREFIX
 from affidavit.state.recalled import Recalled
 from affidavit.state.supposing import DEPENDS, NO, YES, Supposer, Verdict, policies_of
@@ -31,6 +32,8 @@ WAYS: Final[Mapping[str, Mapping[str, Fact]]] = {
 }
 _OF_WAYS: Final = frozenset({"approvals", "approving"})
 _CAPTURE_KINDS: Final = ("settings", "membership")
+#: Facts that only changes of one kind of object come with.
+_OF_ONE_KIND: Final[Mapping[str, str]] = {"break_glass": "grant", "sources": "reported"}
 BEYOND_POLICY: Final = (
     "Two rules stand above every policy: nobody lowers what is captured of their own accesses alone, and no change may "
     "leave its author and approvers unable to undo it."
@@ -141,12 +144,15 @@ class _Asking:
         kind, _, rest = self._question.resource.id.partition("/")
         known: dict[str, Fact] = {"kinds": (kind,)}
         if rest:
-            owner = rest.partition("/")[0] if kind in ("grant", "membership") else ""
+            owner, _, last = rest.partition("/") if owner_of(self._question.resource.id) != kind else ("", "", "")
+            if kind == "reported":
+                known["sources"] = (last,)
             known["own"] = context["actor"] in (owner, rest.removeprefix("user/") if kind == "settings" else "")
         if kind not in _CAPTURE_KINDS:
             known["lowers_capture"] = False
         facts = {**known, **way, **self._question.facts}
-        unknown = frozenset(self._unknown() - facts.keys() - _OF_WAYS)
+        never = {name for name, only in _OF_ONE_KIND.items() if only != kind}
+        unknown = frozenset(self._unknown() - facts.keys() - _OF_WAYS - never)
         return self._shown(context, self._verdict(context, self._request, facts, unknown))
 
     def _unknown(self) -> frozenset[str]:

@@ -269,6 +269,7 @@ def bearing(actor: str, system: str, groups: list[str]) -> Callable[[str], bool]
         "policy/",
         "schema/",
         f"observed/{system}/",
+        f"reported/{actor}/",
         *(f"{kind}/{principal}/" for kind in ("grant", "membership") for principal in principals),
     )
     return lambda name: name in exact or name.startswith(prefixes)

@@ -25,7 +25,7 @@ from affidavit.state.policy import Policy, parse_policy
 
 #: Kinds of which there are so few that the store lists all their names in one place.
 LISTED = frozenset({"group", "policy", "schema", "settings", "source", "system"})
-_OWNED = frozenset({"grant", "membership"})
+_OWNED = frozenset({"grant", "membership", "reported"})
 _values = msgspec.json.Decoder(dict[str, Any])
 _OBJECT = "object/"
 _HANDLE = "handle"

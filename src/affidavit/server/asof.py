@@ -24,7 +24,7 @@ from affidavit.state.policy import LOG_SYSTEM
 from affidavit.state.view import StateView
 
 #: Kinds whose name has an identity in its first part; of settings in its second.
-_OF_PEOPLE = frozenset({"identity", "profile", "grant", "membership"})
+_OF_PEOPLE = frozenset({"identity", "profile", "grant", "membership", "reported"})
 
 
 async def state(request: Request) -> Response:
@@ -59,7 +59,7 @@ async def history(request: Request) -> Response:
 
     Each with `index`, `kind`, `change`, `at`, `bound_ns`, `who`, `reason`, `ticket`, `approvals` (each `proved`, or
     only claimed), `value` and `difference`. With `all=1`, of an identity: also its profile, memberships, grants,
-    credentials and settings. The answer: `object`, `shown`, `versions`.
+    credentials, settings, and what applications reported. The answer: `object`, `shown`, `versions`.
     """
     services = reader_of(request)
     name, whole = request.query_params.get("object", ""), request.query_params.get("all", "") == "1"
@@ -202,6 +202,6 @@ def _once(services: Services, handle: str) -> str:
 def _about(services: Services, identity: str) -> list[str]:
     """Names of all objects that are or were about an identity."""
     found = {f"profile/{identity}", f"settings/user/{identity}"}
-    for owner in (f"grant/{identity}", f"membership/{identity}", f"credential/{identity}"):
+    for owner in (f"{kind}/{identity}" for kind in ("credential", "grant", "membership", "reported")):
         found.update(row.item for row in services.history.spans(list_key(owner)))
     return sorted(found)

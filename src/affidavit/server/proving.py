@@ -127,6 +127,6 @@ def _object(name: str, identity: Identity) -> str:
     """An object's name, where people may be named by handle."""
     kind, *rest = name.split("/")
     at = 1 if rest[:1] == ["user"] and kind == "settings" else 0
-    if kind in ("identity", "profile", "grant", "membership", "settings") and len(rest) > at:
+    if kind in ("identity", "profile", "grant", "membership", "reported", "settings") and len(rest) > at:
         rest[at] = identity(rest[at]) or rest[at]
     return "/".join([kind, *rest])

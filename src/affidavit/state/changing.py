@@ -30,6 +30,7 @@ _ACTIONS: Final = {
     "grant": "grant",
     "membership": "grant",
     "policy": "define",
+    "reported": "define",
     "schema": "define",
     "system": "define",
     "settings": "define",
@@ -70,6 +71,9 @@ def told_by(ops: Sequence[Op], actor: str) -> dict[str, Fact]:
     }
     if all(isinstance(op, Put) and op.value.get("break_glass") is True for op in ops):
         facts["break_glass"] = True  # absent otherwise: so were decisions made before there was such a fact
+    reports = [name.parts[1] for name in map(parse_name, (op.name for op in ops)) if name.kind == "reported"]
+    if reports:
+        facts["sources"] = tuple(sorted(set(reports)))
     return facts
 
 
@@ -238,8 +242,8 @@ def _decide(state: StateView, actor: str, ops: Sequence[Op], facts: dict[str, Fa
 
 
 def _own(ops: Sequence[Op], actor: str) -> bool:
-    """Whether the change touches the actor's own settings, grants or memberships."""
-    owners = (f"grant/{actor}", f"membership/{actor}")
+    """Whether the change touches the actor's own settings, grants or memberships, or what is reported of the actor."""
+    owners = (f"grant/{actor}", f"membership/{actor}", f"reported/{actor}")
     return any(op.name == f"settings/user/{actor}" or parse_name(op.name).owner in owners for op in ops)
 
 

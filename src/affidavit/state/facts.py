@@ -92,6 +92,7 @@ CHANGE_FACTS: Final[Mapping[str, FactType]] = {
     "lowers_capture": _BOOLEAN,
     "op": _TEXT,
     "own": _BOOLEAN,
+    "sources": _TEXTS,
 }
 FACTS: Final[Mapping[str, FactType]] = {**SESSION_FACTS, **STATEMENT_FACTS, **CHANGE_FACTS}
 

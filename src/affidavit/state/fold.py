@@ -76,11 +76,11 @@ class State:
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin with `prefix`, sorted.
 
-        Quick for `KIND/`, `grant/P/…`, `membership/P/…` and `observed/S/…`, whose cost is that of the answer; any
-        other prefix looks at the objects of its kind, or at all.
+        Quick for `KIND/`, `grant/P/…`, `membership/P/…`, `reported/P/…` and `observed/S/…`, whose cost is that of the
+        answer; any other prefix looks at the objects of its kind, or at all.
         """
         kind, slash, rest = prefix.partition("/")
-        if not slash or (kind in ("grant", "membership") and "/" not in rest):
+        if not slash or (owner_of(prefix) != kind and "/" not in rest):
             found = [held.name for held in self._objects.items()]
         elif kind == "observed" and "/" in rest:
             found = self._listed(f"observed/{rest.partition('/')[0]}")

@@ -16,11 +16,12 @@ from affidavit.state.trie import OWNER_BITS, PATH_BITS, Leaf, Subtree, Trie
 
 _T = TypeVar("_T")
 _sha256 = hashlib.sha256
-_OWNED_KINDS = ("grant", "membership")
+_OWNED_KINDS = ("grant", "membership", "reported")
 
 
 def owner_of(name: str) -> str:
-    """The owner of the object `name`: `grant/PRINCIPAL` or `membership/PRINCIPAL` for those kinds, else the kind."""
+    """The owner of the object `name`: `grant/PRINCIPAL`, `membership/PRINCIPAL` or `reported/IDENTITY` for those kinds,
+    else the kind."""
     kind, _, rest = name.partition("/")
     return f"{kind}/{rest.partition('/')[0]}" if kind in _OWNED_KINDS else kind
 

@@ -40,6 +40,7 @@ KINDS: Final = (
     "observed",
     "policy",
     "profile",
+    "reported",
     "schema",
     "settings",
     "source",
@@ -62,17 +63,21 @@ _NAMES: Final = {
     "observed": f"{_LABEL}/{_ROLE}",
     "policy": _LABEL,
     "profile": _IDENTITY,
+    "reported": f"{_IDENTITY}/{_LABEL}",
     "schema": _LABEL,
     "settings": f"(?:organisation|floor|system/{_LABEL}|group/{_LABEL}|user/{_IDENTITY})",
     "source": _LABEL,
     "system": _LABEL,
 }
+#: Kinds whose names have two parts, the first without a slash.
+_IN_PARTS: Final = frozenset({"grant", "membership", "observed", "reported", "settings"})
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _NAMES.items()}
 _WRITE: Final = {
     "credential": "`credential/token-THUMBPRINT` or `credential/uid-HOST-UID`",
     "grant": "`grant/PRINCIPAL/ID`",
     "membership": "`membership/PRINCIPAL/GROUP`",
     "observed": "`observed/SYSTEM/ROLE`",
+    "reported": "`reported/IDENTITY/SOURCE`",
     "settings": "`settings/organisation`, `…/floor`, `…/system/ID`, `…/group/GROUP` or `…/user/ID`",
 }
 _LABEL_PATTERN = re.compile(_LABEL)
@@ -109,7 +114,7 @@ def parse_name(name: str) -> ObjectName:
         )
     if kind == "system" and rest == LOG_SYSTEM:
         raise InvalidInput("state.name", f"`{LOG_SYSTEM}` means this log itself.", "Choose another system id.")
-    parts = rest.split("/", 1) if kind in ("grant", "membership", "observed", "settings") else [rest]
+    parts = rest.split("/", 1) if kind in _IN_PARTS else [rest]
     return ObjectName(kind, owner_of(name), name, tuple(parts))
 
 
@@ -167,6 +172,7 @@ def _sort_key(item: object) -> tuple[str, str]:
 _SORTED: Final[dict[str, tuple[str, ...]]] = {
     "identity": ("attributes",),
     "profile": ("logins",),
+    "reported": ("values",),
     "settings": ("values",),
     "grant": ("actions",),
     "system": ("key_columns", "configuration"),
@@ -404,6 +410,15 @@ def _check_settings(it: _Value) -> None:
         check_setting(name, value)
 
 
+def _check_reported(it: _Value) -> None:
+    it.members("values")
+    pairs = it.pairs("values")
+    if not pairs or not all(name.startswith(APP_PREFIX) for name, _ in pairs):
+        raise it.refuse("values", f"settings named `{APP_PREFIX}…`, at least one; delete it where there is none")
+    for name, value in pairs:
+        check_setting(name, value)
+
+
 def _check_system(it: _Value) -> None:
     it.members("kind", "description", "key_columns")
     it.choice("kind", "postgresql")
@@ -439,6 +454,7 @@ _CHECKS: Final[dict[str, Callable[[_Value], None]]] = {
     "observed": _check_observed,
     "policy": _check_policy,
     "profile": _check_profile,
+    "reported": _check_reported,
     "schema": _check_schema,
     "settings": _check_settings,
     "source": _check_source,

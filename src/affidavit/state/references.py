@@ -56,6 +56,9 @@ def _check_put(after: After, name: ObjectName, value: dict[str, Any]) -> None:
             _need(after, name, f"identity/{value['identity']}")
         case "profile":
             _need(after, name, f"identity/{name.parts[0]}")
+        case "reported":
+            _need(after, name, f"identity/{name.parts[0]}")
+            _need(after, name, f"source/{name.parts[1]}")
         case "settings" if len(name.parts) == 2:
             kind, which = name.parts
             _need(after, name, f"{'identity' if kind == 'user' else kind}/{which}")
@@ -79,7 +82,7 @@ def _check_deleted(after: After, name: ObjectName) -> None:
     match name.kind:
         case "identity":
             referring = after.names(f"membership/{which}/") + after.names(f"grant/{which}/")
-            referring += after.credentials_of(which)
+            referring += after.names(f"reported/{which}/") + after.credentials_of(which)
             referring += [other for other in (f"profile/{which}", f"settings/user/{which}") if after.get(other)]
         case "group":
             referring = after.names(f"membership/group:{which}/") + after.names(f"grant/group:{which}/")
@@ -87,6 +90,8 @@ def _check_deleted(after: After, name: ObjectName) -> None:
             referring += [other for other in (f"settings/group/{which}",) if after.get(other)]
         case "system":
             referring = [other for other in (f"settings/system/{which}",) if after.get(other)]
+        case "source":
+            referring = [other for other in after.names("reported/") if other.rpartition("/")[2] == which]
         case _:
             return
     if referring:

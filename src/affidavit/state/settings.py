@@ -1,6 +1,7 @@
 """Settings: what exists, which value is fuller, and what applies to an identity on a system (docs/spec/state.md).
 
-User over group over system over organisation over default; then the floor raises what lies below it. Whoever has no
+What an application reports over user over group over system over organisation over default; then the floor raises what
+lies below it. Whoever has no
 `settings/user/ID` is *unconfigured*: captured at the fullest level, and reported.
 """
 
@@ -54,8 +55,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What applies. `scope`: `default` `organisation` `system` `group:NAME` `user` `floor` `unconfigured`. `version`:
-    index of the record that put the settings object which it comes from; None where it comes from none."""
+    """What applies. `scope`: `default` `organisation` `system` `group:NAME` `user` `reported:SOURCE` `floor`
+    `unconfigured`. `version`: index of the record that put the object which it comes from; None where it comes from
+    none."""
 
     name: str
     value: str
@@ -87,6 +89,9 @@ class Lookup(Protocol):
 
     def get(self, name: str, /) -> Held | None:
         """The version of an object, or None."""
+
+    def names(self, prefix: str, /) -> list[str]:
+        """Names that begin with `prefix`, sorted."""
 
     def groups_of(self, principal: str, /) -> list[tuple[str, tuple[str, ...]]]:
         """The groups that hold a principal, sorted, each with the chain through which."""
@@ -156,7 +161,9 @@ _Layer = tuple[str, dict[str, str], int]
 def _layers(state: Lookup, actor: str, system: str) -> tuple[list[_Layer], bool]:
     """Scope, values and version of each settings object that speaks, the strongest first."""
     user = state.get(f"settings/user/{actor}")
-    objects = [("user", user)]
+    reports = state.names(f"reported/{actor}/")
+    objects = [(f"reported:{name.rpartition('/')[2]}", state.get(name)) for name in reports]
+    objects.append(("user", user))
     objects += [(f"group:{group}", state.get(f"settings/group/{group}")) for group, _ in state.groups_of(actor)]
     objects += [
         ("system", state.get(f"settings/system/{system}")),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from state_world import ANN, BEN, GROUP, put, settings, world
 
 from affidavit.errors import InvalidInput
+from affidavit.state.change import Delete
 from affidavit.state.settings import SETTINGS, check_setting, lower, resolve
 
 Found = dict[str, tuple[str, str, int | None]]
@@ -169,3 +172,58 @@ def test_every_default_and_floor_is_a_value() -> None:
 def test_comparing_what_is_no_value() -> None:
     with pytest.raises(InvalidInput):
         lower("capture.result", "rows:N", "off")
+
+
+def source(kind: str = "application") -> dict[str, object]:
+    return {"kind": kind, "description": "", "heartbeat_s": None, "system": None}
+
+
+def test_what_an_application_reports_of_somebody_is_above_what_they_declared_and_configures_nobody() -> None:
+    state = world(
+        {
+            "source/desk": source(),
+            "source/ward": source(),
+            f"settings/user/{ANN}": settings(app__theme="dark", app__zoom="2"),
+            f"reported/{ANN}/ward": settings(app__beds="12", app__theme="grey"),
+            f"reported/{BEN}/ward": settings(app__theme="white"),
+        }
+    )
+    got = found(state)
+    assert ("grey", "reported:ward", 4) == got["app.theme"]
+    assert ("12", "reported:ward", 4) == got["app.beds"]
+    assert ("2", "user", 4) == got["app.zoom"]
+    # Of two applications that report the same, the first by name.
+    put(state, {f"reported/{ANN}/desk": settings(app__theme="light")}, 9)
+    assert ("light", "reported:desk", 9) == found(state)["app.theme"]
+    theirs, configured = resolve(state, BEN, "clinic")
+    assert ("white", False) == ({item.name: item.value for item in theirs}["app.theme"], configured)
+    assert ("digest", "unconfigured", None) == found(state, BEN)["capture.result"]
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (settings(capture__result="off"), "`values` must be settings named `app.…`"),
+        (settings(), "at least one"),
+        ({"values": [{"name": "app.", "value": "x"}]}, "There is no setting `app.`"),
+        ({"values": [{"name": "app.x", "value": 5}]}, "`values.app.x` must be"),
+    ],
+)
+def test_an_application_reports_its_own_settings_and_no_others(values: dict[str, object], place: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(place)):
+        put(world({"source/ward": source()}), {f"reported/{ANN}/ward": values})
+
+
+def test_a_report_names_somebody_and_a_source_and_keeps_both() -> None:
+    state = world({"source/ward": source()})
+    report = settings(app__theme="grey")
+    for name, missing in ((f"reported/{ANN}/desk", "source/desk"), ("reported/u-00000000000000ff/ward", "identity/u-")):
+        with pytest.raises(InvalidInput, match=missing) as refused:
+            put(state, {name: report})
+        assert "state.reference" == refused.value.code
+    put(state, {f"reported/{ANN}/ward": report})
+    for name in ("source/ward", f"identity/{ANN}"):
+        held = state.get(name)
+        assert held is not None
+        with pytest.raises(InvalidInput, match=f"reported/{ANN}/ward"):
+            state.preview((Delete(name, held.version),))
