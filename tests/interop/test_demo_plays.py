@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from affidavit.cli.demo.site import COMMAND
 from affidavit.cli.main import run
 from affidavit.tlog.checkpoint import Checkpoint
 
-PLAY_TIMEOUT_S = 120  # three times what it takes on two busy cores
+PAGES = Path(__file__).parents[2] / "docs" / "howto"
+PLAY_TIMEOUT_S = 180  # three times what it takes on two busy cores
 
 
 @pytest.fixture
@@ -40,32 +42,126 @@ def _until(process: subprocess.Popen[bytes], output: Path, text: str) -> str:
     return output.read_text(encoding="utf-8")
 
 
-def _asked(data: Path, *arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [*COMMAND, *arguments, "--data", str(data), "--json"], check=True, capture_output=True, timeout=PLAY_TIMEOUT_S
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+class Asking:
+    """Commands on the log that AFFIDAVIT_DATA names, run in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def says(self, *arguments: str) -> str:
+        """What a command prints."""
+        status = run(arguments)
+        said = self._capsys.readouterr()
+        assert status == 0, (arguments, said.err)
+        return said.out
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.says(*arguments, "--json"))
+        return answer
+
+    def one(self, query: str) -> int:
+        """The index of the one record that a query finds."""
+        (view,) = self.json("timeline", query)["records"]
+        return int(view["index"])
 
 
-def _questions(data: Path) -> None:
+def _page(asking: Asking, data: Path) -> None:
+    """Every command of docs/howto/questions.md, with the answer that matters, worked out from the demo's story."""
+    access = asking.one("actor:ben kind:access decision:allow table:public.patients")
+    denied = [
+        view["index"] for view in asking.json("timeline", "actor:ben decision:deny table:public.patients")["records"]
+    ]
+    taken, given = (view for view in asking.json("timeline", "kind:change object:grant/ben")["records"])
+    name = str(given["body"]["objects"][0]["name"]).rpartition("/")[2]
+    words = {
+        "ACCESS": str(access),
+        "REFUSED": str(asking.one("actor:ben table:public.staff")),
+        "REPORT": str(asking.one("actor:nightly kind:access")),
+        "GRANT": f"grant/ben/{name}",
+        "$AFFIDAVIT_DATA/secrets/log.vkey": str(data / "secrets" / "log.vkey"),
+    }
+    said: dict[str, str] = {}
+    text = (PAGES / "questions.md").read_text(encoding="utf-8")
+    for part in re.split(r"^## (?=\d)", text.partition("\n## Not here")[0], flags=re.MULTILINE)[1:]:
+        number = part.partition(".")[0]
+        commands = re.findall(r"^    affidavit (.*)$", part, re.MULTILINE)
+        assert commands, number
+        said[number] = "".join(asking.says(*(words.get(word, word) for word in shlex.split(one))) for one in commands)
+    expected = {
+        "1": [
+            f"allowed by grant/ben/{name}",
+            "; recall of a laboratory kit: call the patients; DPO-512",
+            "The same: allow",
+        ],
+        "2": ["could not be evaluated: policy/hold-for-auditor: entity", "That denies", "The same: deny"],
+        "3": [
+            "Allowed then, denied under the state of",
+            f"no rule allows it; grant/ben/{name} is not there.",
+            "Allowed then, and the same under",
+        ],
+        "4": [f"Record {given['index']}: ", "The decision had seen every change before it that bears on it."],
+        "5": [
+            "parameters full (unconfigured), result digest (unconfigured)",  # the notice
+            "capture.result digest (unconfigured)",  # what was applied
+            f"was told: permission denied by Affidavit (record {max(denied)}) No policy or grant allows it.",
+            f"in force from record {max(denied)} on",  # the grant's end, at the action after it
+        ],
+        "6": ["capture.result      digest  (unconfigured)", "(organisation, record 2)", f"live: grant/ben/{name}"],
+        "9": ["held no grant on the system clinic", "Shown: u-", "All that concerns it could be read."],
+        "10": ["added by mara", "ticket DPO-512, proposal ", "approved by theo (record ", "removed by mara"],
+        "11": [
+            "nightly, service, proved by token-",
+            "through the account clinic_app",
+            "(“the nightly report”) was given by mara, human, in record",
+            "The human who answers for it: mara",
+            "Not known: Which person, if any, had nightly act",
+        ],
+        "12": [
+            "    + in force: grant/nightly/report",
+            "    - in force: grant/nightly/report",
+            "of which 2 without any record, by the clock alone.",
+            "membership/group:analysts/research: through a nested group; no record about ana",
+            "    + group research, through analysts\n    + can apply: policy/research-annotates",
+            "of which 0 without any record, by the clock alone.",
+        ],
+        "16": ["amara  could and did  1        0 ", "ben    could and did  1        2 ", "2 could and did\n"],
+        "19": [
+            "capture.result for ana on clinic until",
+            "rows:3  user ",
+            "settings/floor: as at",
+            "for 100.000 % of the period",
+        ],
+    }
+    assert said.keys() == expected.keys()
+    assert [(number, text) for number, texts in expected.items() for text in texts if text not in said[number]] == []
+    # Who never touched the patients is not in the list, and nobody's answer hides behind the shared account.
+    assert re.findall(r"^(\w+) +human", said["9"], re.MULTILINE) == ["amara", "ben"]
+    # Minutes before the end Ana's answers were counted, and before the declaration there was nothing.
+    assert re.findall(r"UTC  (\S+) +(?:user|-) ", said["19"]) == ["-", "count", "rows:3"]
+    assert taken["index"] < max(denied)
+
+
+def _questions(asking: Asking) -> None:
     """What reviewers ask of the demo's log: one command each, with answers known from the story."""
-    found = _asked(data, "timeline", "actor:ben", "kind:access", "decision:allow", "table:public.patients")["records"]
-    (access,) = [view["index"] for view in found]
+    access = asking.one("actor:ben kind:access decision:allow table:public.patients")
+    erred = asking.one("actor:ben table:public.staff")
     # Which rule and facts allowed it, was a rule skipped, and is it decided so again?
-    said = _asked(data, "explain", str(access))
+    said = asking.json("explain", str(access))
     assert ([rule["shown"].split("/")[:2] for rule in said["rules"]], said["errors"]) == ([["grant", "ben"]], [])
     assert (said["again"]["decision"], said["again"]["same"]) == ("allow", True)
-    ranged = _asked(data, "what-if", "--from", "0")
-    assert ranged["failed_then"] == []
-    assert {name for name, count in ranged["counts"].items() if count} == {"denied", "same"}
-    assert [(group["handle"], group["records"]) for group in ranged["groups"]] == [("ben", [access])]
+    ranged = asking.json("what-if", "--from", "0")
+    assert ranged["failed_then"] == [erred]
+    assert {name for name, count in ranged["counts"].items() if count} == {"denied", "failed", "same"}
+    assert [(one["class"], one["handle"], one["records"]) for one in ranged["groups"]] == [
+        ("denied", "ben", [access]),
+        ("failed", "ben", [erred]),
+    ]
     # What would it be under the state just before, and under today's?
-    then, now = (_asked(data, "what-if", str(access), *at)["case"] for at in (("--at", str(access)), ("--now",)))
+    then, now = (asking.json("what-if", str(access), *at)["case"] for at in (("--at", str(access)), ("--now",)))
     assert (then["class"], now["class"]) == ("same", "denied")
     assert re.fullmatch(r"no rule allows it; grant/ben/g-[0-9a-f]{10} is not there", now["because"])
     # Who could have then, who did, and which human stands behind the shared account?
-    both = _asked(data, "who", "can", "read", "clinic/public.patients", "--at", str(access), "--did")
+    both = asking.json("who", "can", "read", "clinic/public.patients", "--at", str(access), "--did")
     assert [(row["handle"], row["finding"], row["allowed"], row["denied"]) for row in both["beside"]] == [
         ("amara", "could and did", 1, 0),
         ("ben", "could and did", 1, 2),
@@ -75,7 +171,13 @@ def _questions(data: Path) -> None:
     assert both["range"]["stop"] == both["log"]["size"]
 
 
-def test_the_demo_plays_and_keeps_running(folder: Path) -> None:
+def test_the_demo_plays_and_keeps_running(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = folder / "demo" / "data"
+    asking = Asking(capsys)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("AFFIDAVIT_DATA", str(data))
     output = folder / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
@@ -90,6 +192,7 @@ def test_the_demo_plays_and_keeps_running(folder: Path) -> None:
         assert line is not None, said
         with psycopg.connect(line[1]) as connection:
             assert connection.execute("SELECT count(*) FROM visits").fetchone() == (400,)
+        _page(asking, data)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, output.read_text()
     finally:
@@ -112,8 +215,8 @@ def test_the_demo_plays_and_keeps_running(folder: Path) -> None:
         assert expected in said
     with pytest.raises(psycopg.OperationalError, match="refused"):
         psycopg.connect(line[1], connect_timeout=3)
-    _questions(folder / "demo" / "data")
-    text = (folder / "demo" / "data" / "log" / "checkpoint").read_text(encoding="utf-8").split("\n\n")[0] + "\n"
+    _questions(asking)
+    text = (data / "log" / "checkpoint").read_text(encoding="utf-8").split("\n\n")[0] + "\n"
     assert Checkpoint.parse(text).origin == "clinic.example/audit"
 
 

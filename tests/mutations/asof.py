@@ -68,4 +68,25 @@ ASOF = (
         "the answer as of just before a change is that of after it",
         "tests/properties/test_state_model.py",
     ),
+    Plant(
+        "a grant that ends by the clock is no moment",
+        "evidence/permitted.py",
+        {'for edge in ("start", "end"):': 'for edge in ("start",):'},
+        "a permission that went without a record seems to be there for ever",
+        "tests/unit/evidence/test_permitted.py::test_a_grant_begins_and_ends_by_the_clock_and_its_lapse_is_the_trace",
+    ),
+    Plant(
+        "what was put again as it was counts as about the person",
+        "evidence/permitted.py",
+        {"if _digest(before, name) != _digest(self._state, name)": "if name"},
+        "a change for all that touches a person beside it does not look like one without a record about them",
+        "tests/unit/evidence/test_permitted.py::test_what_was_put_again_beside_what_changed_does_not_count_as_about_him",
+    ),
+    Plant(
+        "a change by an approval is proved by its approver",
+        "evidence/behind.py",
+        {'record.header.kind == "change" and record.header.ref is not None': "False"},
+        "the credential of one person is shown as that of another",
+        "tests/unit/evidence/test_behind.py::test_a_change_by_approval_is_proved_by_its_proposal_not_by_the_approver",
+    ),
 )

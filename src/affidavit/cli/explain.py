@@ -47,11 +47,13 @@ def _rules(answer: dict[str, Any]) -> None:
             say(f"    {line}")
         if not rule["agrees"]:
             say("    This is not the text whose digest was recorded.", "deny")
-    if not answer["rules"]:
+    if answer["errors"]:
+        for error in answer["errors"]:
+            say(f"  could not be evaluated: {error['policy']}: {error['message']}", "deny")
+        say("  That denies, whatever other rules say: it is never passed over.", "deny")
+    elif not answer["rules"]:
         names = ", ".join(answer["considered"]) or "there were none"
         say(f"  No rule allows it. Rules that could have matched: {names}.", "deny")
-    for error in answer["errors"]:
-        say(f"  could not be evaluated: {error['policy']}: {error['message']}", "deny")
     if not answer["errors"]:
         say("  No rule was skipped because of an error.")
     decided = {rule["name"] for rule in answer["rules"]}

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from affidavit.cli.demo.cast import AMARA, ANA, BEN, EVERYBODY, MARA, THEO
+from affidavit.cli.demo.cast import AMARA, ANA, BEN, EVERYBODY, MARA, NIGHTLY, THEO
 from affidavit.cli.demo.site import Site
 from affidavit.cli.demo.stage import ALLOWED, CHANGED, DENIED, QUIET, Stage
 from affidavit.errors import VerificationError
@@ -24,6 +24,7 @@ PATIENT = 17
 PAUSE_S = 2.0  # between the approval and the access, so that "before" is a number one can feel
 QUESTION_SQL = "SELECT name, born, insurance_number FROM patients WHERE id = %s"
 _CONNECT_TIMEOUT_S = 10
+_LAPSE_TIMEOUT_S = 60  # of the window's end, which is seconds away
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Play:
             access = self._allowed(ben)
             self._settings_changed(ana)
             self._revoked(ben)
+            self._nested(ana)
+            self._unevaluable(ben)
+        self._too_late()
         return Asked(access, change)
 
     def _analysts(self, ana: psycopg.Connection[Any], ben: psycopg.Connection[Any]) -> None:
@@ -79,7 +83,7 @@ class Play:
 
     def _denied(self, ben: psycopg.Connection[Any]) -> None:
         self._stage.chapter("Ben wants to know who patient 17 is")
-        self._refused(ben)
+        self._refused(ben, QUESTION_SQL, (PATIENT,))
 
     def _granted(self) -> int:
         """Mara proposes, may not approve her own proposal, Theo approves. Returns the index of the change."""
@@ -130,21 +134,58 @@ class Play:
             MARA.handle, ["apply", str(declared), "--reason", "recall finished", "--yes"], shown="apply revoke.yaml"
         )
         self._stage.result(f"record {revoked['change']}: taking away needs nobody else", CHANGED)
-        self._refused(ben)
+        self._refused(ben, QUESTION_SQL, (PATIENT,))
+
+    def _nested(self, ana: psycopg.Connection[Any]) -> None:
+        self._stage.chapter("Nobody touches Ana's permissions, and they grow: her group joins another")
+        declared = self._site.folder.with_name("nesting.yaml")
+        declared.write_text("membership/group:analysts/research: {}\n", encoding="utf-8")
+        nested = self._command(
+            MARA.handle,
+            ["apply", str(declared), "--reason", "analysts help with the cough study", "--yes"],
+            shown="apply nesting.yaml",
+        )
+        self._stage.result(
+            f"record {nested['change']}: the analysts are in research now; it does not name Ana", CHANGED
+        )
+        self._ask(ana, ANA.handle, "UPDATE visits SET notes = %s WHERE id = %s", ("cough study", 212))
+
+    def _unevaluable(self, ben: psycopg.Connection[Any]) -> None:
+        self._stage.chapter("A rule that cannot be evaluated does not let anything through")
+        self._refused(ben, "SELECT name, role FROM staff", ())
+
+    def _too_late(self) -> None:
+        """The nightly report comes after its window, and after the record that takes its grant away."""
+        self._stage.chapter("A program comes after its window")
+        self._wait_for_lapse()
+        with self._connected(NIGHTLY.handle) as nightly:
+            self._refused(nightly, "SELECT count(*) FROM visits", ())
+
+    def _wait_for_lapse(self) -> None:
+        deadline = time.monotonic() + _LAPSE_TIMEOUT_S
+        while not (found := self._site.records("kind:lapse")):
+            if time.monotonic() > deadline:
+                raise VerificationError("demo.story", "The nightly report's grant did not lapse.")
+            time.sleep(PAUSE_S / 4)
+        self._stage.result(
+            f"record {found[0]['index']}: its grant lapsed; that it had begun is nobody's record", CHANGED
+        )
 
     def _grant_name(self) -> str:
         """The grant's object name with Ben's handle in it, as people write it."""
         put = self._site.records("kind:change object:grant/ben")[-1]["body"]["objects"][0]["name"]
         return f"grant/{BEN.handle}/{put.rsplit('/', 1)[1]}"
 
-    def _refused(self, ben: psycopg.Connection[Any]) -> None:
-        self._stage.statement(BEN.handle, _shown(QUESTION_SQL, (PATIENT,)))
+    def _refused(self, connection: psycopg.Connection[Any], statement: str, parameters: Sequence[Any]) -> None:
+        who = connection.info.user
+        self._stage.statement(who, _shown(statement, parameters))
         try:
-            ben.execute(QUESTION_SQL, (PATIENT,))
+            connection.execute(sql.SQL(statement), parameters or None)
         except errors.InsufficientPrivilege as denied:
             self._stage.result(f"denied: {denied.diag.message_primary}", DENIED)
+            self._stage.result(f"        {denied.diag.message_detail}", DENIED)
             return
-        raise VerificationError("demo.story", "Ben read a patient that no rule lets him read.")
+        raise VerificationError("demo.story", f"{who} read what no rule lets them read.")
 
     def _ask(
         self, connection: psycopg.Connection[Any], who: str, statement: str, parameters: Sequence[Any] = ()
@@ -184,10 +225,14 @@ class Play:
 
 
 def make_tokens(site: Site) -> dict[str, str]:
-    """A personal token for each of the cast."""
-    return {
+    """A personal token for each of the cast. Mara makes the one of the data office's program: she answers for it."""
+    tokens = {
         person.handle: str(site.run("token", "create", person.handle, "--json").json()["token"]) for person in EVERYBODY
     }
+    made = site.run(
+        "token", "create", NIGHTLY.handle, "--label", "the nightly report", "--json", token=tokens[MARA.handle]
+    )
+    return {**tokens, NIGHTLY.handle: str(made.json()["token"])}
 
 
 def _shown(statement: str, parameters: Sequence[Any]) -> str:

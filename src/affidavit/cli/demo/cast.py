@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from affidavit.cli.demo.clinic import KEY_COLUMNS
+from affidavit.record.moment import NS, format_moment
 
 
 @dataclass(frozen=True)
 class Person:
-    """One of the cast. `group` says what they may do; `settings` are their own user-level settings, or empty."""
+    """One of the cast. `group` says what they may do; `settings` are their own user-level settings, or empty. `kind`
+    is `human`, or `service` for a program that acts by itself."""
 
     handle: str
     name: str
     role: str
     group: str
     settings: str
+    kind: str = "human"
 
 
 ANA = Person("ana", "Ana Lindqvist", "analyst", "analysts", "capture.result: count")
@@ -25,6 +29,13 @@ AMARA = Person("amara", "Dr. Amara Osei", "clinician", "clinicians", "capture.re
 MARA = Person("mara", "Mara Keller", "head of the data office", "administrators", "capture.result: count")
 THEO = Person("theo", "Theo Brandt", "data protection officer", "administrators", "capture.result: count")
 EVERYBODY = (ANA, BEN, AMARA, MARA, THEO)
+NIGHTLY = Person(
+    "nightly", "Nightly report", "a program of the data office", "services", "capture.result: count", "service"
+)
+
+# The window in which the nightly report may read, from the declaration on: nobody writes down that it opens or closes.
+WINDOW_OPENS_S = 12
+WINDOW_CLOSES_S = 15
 
 _POLICIES = {
     "clinicians": """\
@@ -53,6 +64,37 @@ permit (
   resource == Table::"clinic/public.patients"
 };
 """,
+    "services-login": """\
+// Programs may open a session. What they read takes a grant with a window.
+permit (
+  principal in Group::"services",
+  action in [Action::"login", Action::"session"],
+  resource in System::"clinic"
+);
+""",
+    "research-annotates": """\
+// The research group writes its notes into visits.
+permit (
+  principal in Group::"research",
+  action == Action::"write",
+  resource == Table::"clinic/public.visits"
+);
+""",
+    "hold-for-auditor": """\
+// Nobody reads the staff table while the external auditor works on it.
+// Copied from the rules of another house: whom it names does not exist here, so it cannot be evaluated.
+forbid (
+  principal,
+  action == Action::"read",
+  resource == Table::"clinic/public.staff"
+) when {
+  Identity::"u-00000000000000ff".kind == "human"
+};
+""",
+}
+
+#: Put by a change of its own: the first declaration gives a grant, and after this nobody could do so alone.
+TWO_PEOPLE = {
     "grants-need-two": """\
 // Nobody gives a grant alone. Taking one away needs nobody else.
 forbid (
@@ -67,19 +109,27 @@ forbid (
 """,
 }
 
+_GROUPS = (
+    ("analysts", "evaluate treatment"),
+    ("clinicians", "treat patients"),
+    ("research", "annotate visits for studies"),
+    ("services", "programs that act by themselves"),
+)
 
-def write_declaration(folder: Path) -> None:
-    """The cast, their groups and settings, the clinic and its policies, as a folder for `affidavit apply`."""
-    folder.mkdir()
-    for name, text in _POLICIES.items():
-        (folder / f"{name}.cedar").write_text(text, encoding="utf-8")
+
+def write_declaration(folder: Path, now_ns: int) -> None:
+    """The cast, their groups and settings, the clinic and its policies, as a folder for `affidavit apply`.
+
+    `now_ns`: the time, from which the window of the nightly report is counted.
+    """
+    write_policies(folder, _POLICIES)
     lines = ["# Who works at the clinic. People are named by handle; Affidavit gives each an id."]
-    for group, description in (("analysts", "evaluate treatment"), ("clinicians", "treat patients")):
+    for group, description in _GROUPS:
         lines.append(f"group/{group}: {{description: {description}}}")
-    for person in EVERYBODY:
+    for person in (*EVERYBODY, NIGHTLY):
         lines.append(
             f"identity/{person.handle}: "
-            f"{{kind: human, name: {person.name}, mail: {person.handle}@clinic.example}}  # {person.role}"
+            f"{{kind: {person.kind}, name: {person.name}, mail: {person.handle}@clinic.example}}  # {person.role}"
         )
         lines.append(f"membership/{person.handle}/{person.group}: {{}}")
         if person.settings:
@@ -89,5 +139,18 @@ def write_declaration(folder: Path) -> None:
         "  kind: postgresql",
         "  description: the clinic's database",
         f"  key_columns: [{', '.join(KEY_COLUMNS)}]  # values of these say whose data it was",
+        f"grant/{NIGHTLY.handle}/report:  # three seconds here stand for an hour at night",
+        "  actions: [read]",
+        "  resource: clinic/public.visits",
+        f'  start: "{format_moment(now_ns + WINDOW_OPENS_S * NS)}"',
+        f'  end: "{format_moment(now_ns + WINDOW_CLOSES_S * NS)}"',
+        "  reason: the nightly report",
     ]
     (folder / "clinic.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_policies(folder: Path, policies: Mapping[str, str]) -> None:
+    """A new folder for `affidavit apply`, with a file for each policy."""
+    folder.mkdir()
+    for name, text in policies.items():
+        (folder / f"{name}.cedar").write_text(text, encoding="utf-8")

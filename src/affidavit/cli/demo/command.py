@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from affidavit.cli.client import listens
-from affidavit.cli.demo.cast import ANA, EVERYBODY, write_declaration
+from affidavit.cli.demo.cast import ANA, EVERYBODY, TWO_PEOPLE, write_declaration, write_policies
 from affidavit.cli.demo.clinic import Clinic, load_clinic
 from affidavit.cli.demo.postgres import ThrowawayPostgres
 from affidavit.cli.demo.site import Site
@@ -70,10 +70,17 @@ def _set_up(stage: Stage, root: Path, server: ThrowawayPostgres, clinic: Clinic,
     stage.command("you", f"init {site.folder.name} --origin clinic.example/audit")
     site.create(server, clinic)
     stage.result(f"public key: {site.verifier_key.read_text(encoding='ascii').strip()}")
-    write_declaration(root / "declared")
+    write_declaration(root / "declared", time.time_ns())
     stage.command("you", 'apply declared/ --reason "first people and rules"')
     applied = site.run("apply", str(root / "declared"), "--reason", "first people and rules", "--yes", "--json").json()
-    stage.result(f"record {applied['change']}: {len(EVERYBODY)} people, two groups, four rules, settings", CHANGED)
+    stage.result(
+        f"record {applied['change']}: {len(EVERYBODY)} people and a program, four groups, six rules, settings",
+        CHANGED,
+    )
+    write_policies(root / "rules", TWO_PEOPLE)
+    stage.command("you", 'apply rules/ --reason "nobody gives a grant alone"')
+    said = site.run("apply", str(root / "rules"), "--reason", "nobody gives a grant alone", "--yes", "--json").json()
+    stage.result(f"record {said['change']}: from now on a grant takes two people", CHANGED)
     stage.command("you", "up")
     site.start()
     stage.result(f"clients connect to 127.0.0.1:{site.gateway_port} instead of the database")
@@ -160,6 +167,7 @@ def _where(stage: Stage, root: Path, site: Site) -> None:
     )
     stage.blank()
     stage.note(f"Look around: export AFFIDAVIT_DATA={site.folder}, then affidavit timeline | session | explain INDEX")
+    stage.note("Twelve questions that reviewers ask, and the command for each: docs/howto/questions.md")
 
 
 def _keep(stage: Stage, site: Site, tokens: dict[str, str]) -> None:
