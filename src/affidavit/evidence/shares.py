@@ -13,7 +13,7 @@ from affidavit.state.settings import resolve
 from affidavit.state.view import StateView
 
 #: Only these kinds of objects bear on what a setting resolves to.
-_BEARING = ("settings/", "membership/", "group/", "identity/")
+_BEARING = ("settings/", "reported/", "membership/", "group/", "identity/")
 _PARTS = 1_000_000_000  # of a share: so that it is written exactly, to nine decimals
 
 

@@ -99,3 +99,23 @@ def test_the_floor_that_raises_a_value_is_its_scope() -> None:
         ("count", "user", None, "0.750000000"),
         ("digest", "floor", raised, "0.250000000"),
     ]
+
+
+def test_what_an_application_reports_of_somebody_begins_an_interval() -> None:
+    story = Story()
+    story.began()
+    story.change(
+        [story.put("source/ward", {"kind": "application", "description": "", "heartbeat_s": None, "system": None})]
+    )
+    first, begins_ns = story.size, story.at_ns
+    story.wait(15)
+    reported = story.change(
+        [story.put(f"reported/{BOB}/ward", {"values": [{"name": "app.theme", "value": "dark"}]})],
+    )
+    ends = format_moment(begins_ns + 60 * MINUTE_NS)
+    period = ((first, format_moment(begins_ns)), (story.size, ends))
+    told = shares(story, lambda at: state_at(story, at), "app.theme", (BOB, SYSTEM), period)
+    assert [(one["value"], one["scope"], one["change"], one["share"]) for one in told["intervals"]] == [
+        (None, None, None, "0.250000000"),
+        ("dark", "reported:ward", reported, "0.750000000"),
+    ]
