@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from affidavit.durable import Disk
-from affidavit.errors import AffidavitError
+from affidavit.errors import AffidavitError, Corruption
 from affidavit.ledger.kept import kept_name
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.leftovers import Leftovers
@@ -219,7 +219,7 @@ class _Examiner:
         found.kept = len(self._kept)
         try:
             published = self._disk.read(self._layout.checkpoint, NOTE_BYTES_MAX)
-        except AffidavitError as error:
+        except Corruption as error:
             self._fault("log.checkpoint", "log/checkpoint", error.message, self._checkpoint_remedy())
             return
         if published is None:
@@ -369,7 +369,7 @@ class _Examiner:
             try:
                 stored = self._disk.read(self._layout.log / address.path, TILE_BYTES_MAX)
                 why = "It is not there." if stored is None else "It is not what the entries give."
-            except AffidavitError as error:
+            except Corruption as error:
                 stored, why = None, error.message
             if stored != wanted:
                 self._found.tiles[address.path] = wanted

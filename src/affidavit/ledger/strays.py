@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affidavit.durable import Disk
-from affidavit.errors import AffidavitError, InvalidInput
+from affidavit.errors import Corruption, InvalidInput
 from affidavit.ledger.layout import Layout
 from affidavit.limits import ARCHIVE_DEPTH_MAX, BODY_BUNDLE_BYTES_MAX, TILE_WIDTH
 from affidavit.tlog.tiles import TileAddress, parse_path, tile_width
@@ -99,7 +99,7 @@ def _judge_partial(
     try:
         whole = disk.read(wider, BODY_BUNDLE_BYTES_MAX)
         data = disk.read(layout.root / where, BODY_BUNDLE_BYTES_MAX)
-    except AffidavitError as error:
+    except Corruption as error:
         return Stray(where, "files.stray", error.message, False)
     if whole is None or data is None:
         return None

@@ -135,7 +135,10 @@ def open_slot(slot: bytes, digest: str, keys: Mapping[bytes, BodyKey]) -> bytes 
         key = keys.get(key_id)
         if key is None:
             return Unreadable(key_id)
-        secret = hmac.digest(key.key, bytes.fromhex(digest), "sha256")
+        try:
+            secret = hmac.digest(key.key, bytes.fromhex(digest), "sha256")
+        except ValueError:
+            raise VerificationError("body.altered", "What its header names is no digest.") from None
         try:
             plain = AESGCM(secret).decrypt(_ZERO_NONCE, data, slot[:5])
         except InvalidTag:

@@ -10,7 +10,8 @@ from logmaker import BODY_KEY, ORIGIN, SIGNER, write_log
 from tampering.kinds import LONG, SHORT, Case, make_case
 from tampering.table import ROWS
 
-from affidavit.durable import OsDisk
+from affidavit.durable import Disk, OsDisk
+from affidavit.errors import Unavailable
 from affidavit.ledger.fsck import Examination, Remedy, examine
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.snapshot import snapshot_key
@@ -30,9 +31,9 @@ UNSEEN = {
 }
 
 
-def look(root: Path, *, keys: bool = True) -> Examination:
-    found = examine(OsDisk(), Layout(root), (SIGNER.verifier,), {BODY_KEY.id: BODY_KEY} if keys else {}, ORIGIN, KEY)
-    return found
+def look(root: Path, *, keys: bool = True, disk: Disk | None = None) -> Examination:
+    body_keys = {BODY_KEY.id: BODY_KEY} if keys else {}
+    return examine(disk or OsDisk(), Layout(root), (SIGNER.verifier,), body_keys, ORIGIN, KEY)
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +83,32 @@ def test_what_the_folder_alone_cannot_show_is_not_called_a_fault(case: Case, nam
     assert (1 if "made up" in name else 0) == found.beyond
 
 
-def test_a_header_that_is_no_text_any_more_is_a_finding(case: Case) -> None:
-    """A bit of a digest turns over where the journal has no better copy, and the bytes are no UTF-8."""
+@pytest.mark.parametrize("bit", [0x80, 0x40, 0x20])
+def test_a_digest_that_is_none_any_more_is_a_finding(case: Case, bit: int) -> None:
+    """A bit of it turns over where the journal has no better copy: the bytes are no UTF-8, or no hex digits."""
     sorted((case.folder / "journal").iterdir())[0].unlink()
     path = case.folder / "log/tile/entries/000"
     data = bytearray(path.read_bytes())
-    data[data.index(b'"body":"') + 10] ^= 0x80
+    data[data.index(b'"body":"') + 10] ^= bit
     path.write_bytes(data)
-    assert [("bundle.entries", Remedy.COPY)] == [(one.code, one.remedy) for one in look(case.folder).faults]
+    faults = [(one.code, one.remedy) for one in look(case.folder).faults]
+    # A header that still can be read names no body that is there.
+    assert faults in ([("bundle.entries", Remedy.COPY)], [("bundle.entries", Remedy.COPY), ("body.lost", Remedy.COPY)])
+
+
+@pytest.mark.parametrize("name", ["log/checkpoint", "log/tile/1/000.p/1", "log/tile/0/000", "bodies/000", "journal"])
+def test_what_cannot_be_read_is_not_called_damaged(case: Case, name: str) -> None:
+    """A disk that refuses to read says nothing of what lies there: no copy is put in its place."""
+
+    class Refusing(OsDisk):
+        def read(self, path: Path, limit: int) -> bytes | None:
+            if name in (str(path.relative_to(case.folder)), path.parent.name):
+                raise Unavailable("disk.read", f"Could not read {path}: simulated.")
+            return super().read(path, limit)
+
+    assert (case.folder / name).exists()
+    with pytest.raises(Unavailable, match="simulated"):
+        look(case.folder, disk=Refusing())
 
 
 def test_what_the_journal_holds_can_be_written_again(case: Case) -> None:
