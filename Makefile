@@ -55,6 +55,7 @@ bench: .venv/.dev
 	$(BIN)/python bench/places.py
 	$(BIN)/python bench/stateproof.py
 	$(BIN)/python bench/gateway.py
+	$(BIN)/python bench/login.py
 	$(BIN)/python bench/verify.py
 
 clean:

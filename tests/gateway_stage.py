@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from affidavit.capture.gateway.enforced import Catalogue
+from affidavit.capture.gateway.catalogue import Backend, Catalogue
 from affidavit.capture.gateway.planning import Planner
 from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture, Renderer
@@ -133,7 +133,7 @@ class Stage:
             self.clock, Renderer(bytes(32)), "clinic", {"id": "u-0000000000000001", "name": "ada"}, {"address": "here"}
         )
         recorder.session = 42
-        catalogue = Catalogue({}, "app", {"patients": "public", "visits": "public"}, "public", keys or {})
+        catalogue = Catalogue({"patients": "public", "visits": "public"}, "public", keys or {}, Backend(1, ""))
         planner = Planner("clinic", Understanding(100), catalogue.schema_of, "public", {"database": "clinic"})
         framer = Framer(codes.BACKEND_SESSION, 2**30, pieced=codes.BULK, whole_bytes_max=HOLD_BYTES_MAX)
         self.session = Session(

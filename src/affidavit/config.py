@@ -27,6 +27,9 @@ from affidavit.limits import (
     TIMESTAMP_INTERVAL_MIN_S,
     TIMESTAMP_INTERVAL_S,
     URL_CHARS_MAX,
+    WATCH_INTERVAL_MAX_S,
+    WATCH_INTERVAL_MIN_S,
+    WATCH_INTERVAL_S,
 )
 from affidavit.tlog.keys import ED25519, VerifierKey
 
@@ -62,6 +65,7 @@ _GATEWAY_KEYS = (
     "tls_certificate",
     "tls_key",
     "require_tls",
+    "watch_interval_s",
 )
 _OUTSIDE_KEYS = ("folder",)
 _AUTHORITY_KEYS = ("name", "url", "certificates", "interval_s")
@@ -94,7 +98,8 @@ class ServerConfig:
 class GatewayConfig:
     """One PostgreSQL gateway: where it listens, and whom it connects to for its `system`.
 
-    The upstream user's password, where it needs one, is the file `secrets/upstream/<system>`.
+    The upstream user's password, where it needs one, is the file `secrets/upstream/<system>`. The upstream is looked at
+    every `watch_interval_s` seconds, and at each login.
     """
 
     system: str
@@ -105,6 +110,7 @@ class GatewayConfig:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     require_tls: bool = False
+    watch_interval_s: int = WATCH_INTERVAL_S
 
 
 @dataclass(frozen=True)
@@ -281,6 +287,8 @@ def render_config(config: Config, root: Path) -> str:
             lines.append(f"tls_certificate = {_toml(_relative(gateway.tls_certificate, root))}")
             lines.append(f"tls_key = {_toml(_relative(gateway.tls_key, root))}")
         lines.append(f"require_tls = {'true' if gateway.require_tls else 'false'}")
+        if gateway.watch_interval_s != WATCH_INTERVAL_S:
+            lines.append(f"watch_interval_s = {gateway.watch_interval_s}")
     for outside in config.outside:
         lines += ["", "[[outside]]", f"folder = {_toml(_relative(outside.folder, root))}"]
     for authority in config.authorities:
@@ -325,7 +333,19 @@ def _gateway(table: Mapping[str, Any], root: Path) -> GatewayConfig:
         tls_certificate=root / _text(table, "tls_certificate", "gateway.tls_certificate") if certificate else None,
         tls_key=root / _text(table, "tls_key", "gateway.tls_key") if key else None,
         require_tls=require_tls,
+        watch_interval_s=_watch_interval(table),
     )
+
+
+def _watch_interval(table: Mapping[str, Any]) -> int:
+    interval_s = table.get("watch_interval_s", WATCH_INTERVAL_S)
+    whole = isinstance(interval_s, int) and not isinstance(interval_s, bool)
+    if not whole or not WATCH_INTERVAL_MIN_S <= interval_s <= WATCH_INTERVAL_MAX_S:
+        raise InvalidInput(
+            "config.gateway",
+            f"gateway.watch_interval_s is whole, from {WATCH_INTERVAL_MIN_S} to {WATCH_INTERVAL_MAX_S}.",
+        )
+    return int(interval_s)
 
 
 def _outsides(document: Mapping[str, Any], root: Path) -> tuple[OutsideConfig, ...]:

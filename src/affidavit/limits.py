@@ -173,6 +173,29 @@ SESSIONS_MAX = 1_000  # clients of one gateway at a time, ten times PostgreSQL's
 PIPELINE_MESSAGES_MAX = 65_536  # messages of one client waiting for their answers
 AFTER_QUEUE_MAX = 10_000  # records waiting under the guarantee `after`
 
+# Watching an upstream
+WATCH_INTERVAL_S = 30  # between two looks at an upstream, unless configured: 10 ms of its time each
+WATCH_INTERVAL_MIN_S = 1  # as often as the configuration may ask for
+WATCH_INTERVAL_MAX_S = 3_600  # as seldom; who connects directly and leaves between two looks is not seen
+WATCH_ANSWER_S = 60.0  # a large catalogue on a busy machine; no login waits for it this long
+WATCH_LOGIN_WAIT_S = 3.0  # a login waits this long for a look, where an earlier one succeeded
+DRIFT_EXPLAIN_S = 3_600  # a statement this long before a drift may explain it: its transaction may have been open
+DRIFT_EXPLAIN_RECORDS_MAX = 50_000  # records walked back for that
+DRIFT_TOLD_MAX = 200  # statements and changes compared with a drift, the newest
+DRIFT_LINE_CHARS_MAX = 500  # of what changed, and of it before and after: policies are long
+DRIFT_LINES_BYTES_MAX = 20_480  # of all lines of one drift: with an object of 32 KiB they fit a body
+DIRECT_RECORDED_MAX = 100  # direct connections recorded at one look; a storm of more is worked off at the next ones
+DIRECT_LISTED_MAX = 1_000  # backends past us that one look reads, beside ours: ten times PostgreSQL's default for all
+TELL_INTERVAL_S = 1.0  # between two looks whether open sessions have to be told something: changes come in bursts
+TOLD_LINES_MAX = 20  # of one notice to an open session
+
+# Reconciling with the database's own log
+SERVER_LOG_LINE_CHARS_MAX = 1024 * 1024  # of one event; what is longer is cut, and then matches nothing
+SERVER_LOG_EVENTS_MAX = 1_000_000  # of one run: about a gigabyte of memory; give fewer files at a time
+RECONCILE_TOLERANCE_S = 5  # between the two clocks and until a session's end is recorded, unless told otherwise
+RECONCILE_TOLERANCE_S_MAX = 3_600  # beyond it nothing could be told apart
+RECONCILE_SHOWN_MAX = 100  # connections, and statements of each, that an answer lists; the rest is counted
+
 # HTTP
 HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024  # twice the largest apply file, as JSON
 TIMELINE_LIMIT_MAX = 10_000  # records in one answer; whoever wants more exports or pages

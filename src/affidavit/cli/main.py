@@ -39,6 +39,7 @@ COMMANDS = (
     ("order", "affidavit.cli.order", "order"),
     ("session", "affidavit.cli.session", "session"),
     ("findings", "affidavit.cli.findings", "findings"),
+    ("reconcile", "affidavit.cli.reconcile", "reconcile"),
     ("state", "affidavit.cli.state", "state"),
     ("who", "affidavit.cli.who", "who"),
     ("what-if", "affidavit.cli.what_if", "what_if"),

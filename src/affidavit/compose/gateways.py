@@ -8,17 +8,24 @@ import ssl
 from affidavit.capture.gateway.server import Gateway, GatewaySecrets
 from affidavit.capture.gateway.target import Target
 from affidavit.capture.producer import Producer
+from affidavit.capture.watch.watcher import Watcher
 from affidavit.compose.site import Site
 from affidavit.config import GatewayConfig
 from affidavit.errors import InvalidInput
+from affidavit.history.asof import Records
 from affidavit.history.live import Live
 from affidavit.limits import SECRET_BYTES_MAX
 
 _MOCK_LABEL = b"affidavit scram for unknown users"
 
 
-def make_gateway(site: Site, config: GatewayConfig, live: Live, producer: Producer) -> Gateway:
-    """The gateway that `config` describes, not listening yet. Raises `InvalidInput` for a password or certificate."""
+def make_gateway(
+    site: Site, config: GatewayConfig, live: Live, records: Records, producer: Producer
+) -> tuple[Gateway, Watcher]:
+    """The gateway that `config` describes, not listening yet, and the watcher of its upstream.
+
+    Raises `InvalidInput` for a password or certificate.
+    """
     digest_key = site.secrets.digest_key
     secrets = GatewaySecrets(
         digest_key=digest_key,
@@ -37,7 +44,8 @@ def make_gateway(site: Site, config: GatewayConfig, live: Live, producer: Produc
         tls=_tls(config),
         require_tls=config.require_tls,
     )
-    return Gateway(target, producer, live, secrets, site.clock)
+    watcher = Watcher(target, config.watch_interval_s, producer, live, records, site.clock)
+    return Gateway(target, producer, live, watcher, secrets, site.clock), watcher
 
 
 def _password(site: Site, system: str) -> str | None:

@@ -89,6 +89,9 @@ async def _serve(
     timestamping = Timestamping(sites, ledger, site.producer(ledger, loop), site.clock, os.urandom)
     path = site.config.server.socket
     ending = threading.Event()
+    producers = {item.system: site.producer(ledger, loop) for item in site.config.gateways}
+    made = [make_gateway(site, item, live, records, producers[item.system]) for item in site.config.gateways]
+    gateways, watchers = [gateway for gateway, _ in made], [watcher for _, watcher in made]
     services = site.services(
         live,
         history,
@@ -99,12 +102,11 @@ async def _serve(
         ledger=ledger,
         newest_anchor=lambda: ledger.anchor,
         authorities=timestamping.status,
+        watches=lambda: tuple(watcher.status() for watcher in watchers),
     )
     server = make_server(make_app(services))
     public = make_public(site)
     listening = bind_socket(path)
-    producers = {item.system: site.producer(ledger, loop) for item in site.config.gateways}
-    gateways = [make_gateway(site, item, live, producers[item.system]) for item in site.config.gateways]
     ours: dict[tuple[str, str | None], Producer] = {("gateway", system): one for system, one in producers.items()}
     ours["administration", None] = appender
     heartbeats = Heartbeats(live, records, ours, appender, site.clock, os.urandom)
@@ -118,6 +120,7 @@ async def _serve(
         loop.create_task(lapses.run()),
         loop.create_task(heartbeats.run(ledger.follow(heartbeats.noticed, SOURCE_KINDS))),
         loop.create_task(timestamping.run()),
+        *[loop.create_task(watcher.run()) for watcher in watchers],
     ]
     try:
         for gateway in gateways:
@@ -126,9 +129,7 @@ async def _serve(
         _say_how(site, started, records.size, say)
         if public is not None:
             say(f"The public log is served on {public.url}.")
-        while not stopping.is_set() and ledger.failure is None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _LOOK_S)
+        await _end(ledger, stopping)
     finally:
         for gateway in started:
             await gateway.stop()
@@ -142,6 +143,13 @@ async def _serve(
         await asyncio.gather(*servers, *tasks, return_exceptions=True)
         path.unlink(missing_ok=True)
     return ledger.failure
+
+
+async def _end(ledger: Ledger, stopping: asyncio.Event) -> None:
+    """Until all is to stop, or the ledger has failed."""
+    while not stopping.is_set() and ledger.failure is None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_S)
 
 
 def _close(site: Site, ledger: Ledger) -> None:

@@ -14,6 +14,7 @@ from affidavit.archive.folder import Folder
 from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
+from affidavit.capture.watch.watcher import WatchStatus
 from affidavit.clock import Clock, SystemClock, boot_id
 from affidavit.compose.authorities import trusted
 from affidavit.compose.places import make_places
@@ -165,10 +166,11 @@ class Site:
         ledger: Ledger | None,
         newest_anchor: Callable[[], int | None] = lambda: None,
         authorities: Callable[[], tuple[AuthorityStatus, ...]] | None = None,
+        watches: Callable[[], tuple[WatchStatus, ...]] | None = None,
     ) -> Services:
         """What the API is given. Without `appender` and `ledger` it only reads.
 
-        `authorities` tells how it goes with each.
+        `authorities` and `watches` tell how it goes with each.
         """
         administration = Administration(live, records, appender or ReadOnly(), self.clock, os.urandom)
         bounds = Bounds(records)
@@ -198,6 +200,7 @@ class Site:
             ),
             tag_key_of=Tagger(self.secrets.tag_key).key_of,
             authorities=authorities or self._authorities,
+            watches=watches or self._watches,
             places=self.places.report,
             status=self._status,
             publication=partial(self._published, records) if ledger is None else lambda: ledger.publication,
@@ -210,6 +213,13 @@ class Site:
 
     def _authorities(self) -> tuple[AuthorityStatus, ...]:
         return tuple(AuthorityStatus(one.name, one.url, one.interval_s) for one in self.config.authorities)
+
+    def _watches(self) -> tuple[WatchStatus, ...]:
+        """For a process that has no gateways."""
+        return tuple(
+            WatchStatus(one.system, one.database, one.upstream_user, one.watch_interval_s, runs=False)
+            for one in self.config.gateways
+        )
 
     def _rotate(
         self,

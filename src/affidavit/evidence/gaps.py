@@ -16,7 +16,8 @@ from affidavit.state.sources import expected_sources
 
 _DAY_NS = 86_400 * NS
 _NAMED_MAX = 5
-_NOTHING_LOST = frozenset({"silence", "unguarded"})  # gaps of somebody else: no record of the log's own is missing
+#: Gaps of somebody else: no record of the log's own is missing.
+_NOTHING_LOST = frozenset({"silence", "unguarded", "past_gateway", "unwatched"})
 #: A check as `readiness` shows it: name, whether it holds, what was found, what to do.
 Check = tuple[str, bool, str, str]
 
@@ -28,12 +29,16 @@ def gap_words(content: Mapping[str, Any]) -> str:
         if end is None:
             return f"nothing has been heard of the source {content.get('source')} since {_moment(start)}"
         return f"the source {content.get('source')} is heard of again; it was silent{_span(start, end)}"
+    if cause == "past_gateway":
+        return _direct_words(content)
     missing = content.get("missing")
     if cause == "counter" and isinstance(missing, dict):
         first, last = missing.get("first"), missing.get("last")
         which = f"record {first}" if first == last else f"records {first} to {last}"
         return f"{which} of the source {str(missing.get('stream'))[:8]} never arrived"
-    if cause == "unguarded":
+    if cause == "unwatched":
+        said = f"the database was not watched{_span(start, end)}"
+    elif cause == "unguarded":
         said = f"the log was unguarded{_span(start, end)}"
     else:
         said = f"the log has a gap{_span(start, end)} ({cause or 'unknown cause'})"
@@ -43,6 +48,22 @@ def gap_words(content: Mapping[str, Any]) -> str:
     if isinstance(streams, list) and streams:
         said += f"; {count_words(len(streams), 'source')} ended with it"
     return said
+
+
+def _direct_words(content: Mapping[str, Any]) -> str:
+    """`backup@10.0.0.9 is connected past the gateway since …, as it may be by declaration`."""
+    found = content.get("backend")
+    one: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    who = f"{one.get('role', 'somebody')}@{one.get('address') or 'local'}"
+    if one.get("application"):
+        who += f" with an application that calls itself {one['application']!r}"
+    to = f" to {one['database']}" if one.get("database") else ""
+    start, end = content.get("start"), content.get("end")
+    if end is None:
+        said = f"{who} is connected{to} past the gateway since {_moment(start)}"
+    else:
+        said = f"{who} is not connected{to} past the gateway any more; it was{_span(start, end)}"
+    return f"{said}, as is declared ({content['declared']})" if content.get("declared") else said
 
 
 def silent_sources(records: Records, state: State) -> Check:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from affidavit.evidence.drifts import explaining, unexplained
 from affidavit.evidence.gaps import gap_words
 from affidavit.evidence.wording import count_words, list_words, moment_words
 from affidavit.record.body import Erased, Unreadable
@@ -219,7 +220,7 @@ def _change_words(record: Record, names: Names) -> str:
     if header.kind == "lapse":
         return f"what had expired lapsed: {objects_words(ops, names)}"
     if header.kind == "drift":
-        return f"{header.system} was found to enforce something else than before: {objects_words(ops, names)}"
+        return _drift_words(record, names)
     if header.kind == "proposal":
         verb = "was not allowed" if header.outcome == "none" else "proposed"
         said = f"{verb} {changes_words(ops, names, _WISHED)}{_reason_words(content)}"
@@ -230,6 +231,18 @@ def _change_words(record: Record, names: Names) -> str:
         said += f", approved by {list_words(approvers)}"
     if content.get("claimed"):
         said += f", approval by {list_words([str(name) for name in content['claimed']])} only claimed"
+    return said
+
+
+def _drift_words(record: Record, names: Names) -> str:
+    content = record.content
+    ops = content.get("objects", ())
+    said = f"{record.header.system} was found to enforce something else than before: {objects_words(ops, names)}"
+    by, outside = explaining(content), unexplained(content)
+    if by:
+        said += f"; {list_words([f'record {index}' for index in by], most=5)} {'says' if len(by) == 1 else 'say'} why"
+    if outside:
+        said += f"; no record of ours explains {list_words(outside, most=5)}"
     return said
 
 

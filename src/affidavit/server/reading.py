@@ -18,6 +18,7 @@ from affidavit.evidence.readiness import Finding, readiness
 from affidavit.evidence.sentence import sentence
 from affidavit.evidence.session import session_of
 from affidavit.evidence.sessionstory import story
+from affidavit.evidence.watching import watching
 from affidavit.evidence.when import when_view
 from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX
@@ -153,6 +154,7 @@ def _readiness(services: Services) -> tuple[Finding, ...]:
         clocks.clock(services.records, now_ns),
         clocks.proof(timing, statuses, services.records.size, now_ns),
         *clocks.authorities(timing, statuses, now_ns),
+        *watching(services.records, services.watches(), now_ns),
     )
     return readiness(services.records, services.reviews, services.live.snapshot(), services.places(), running)
 

@@ -9,6 +9,7 @@ from typing import Any
 from affidavit.archive.source import Source
 from affidavit.capture.administration import Administration
 from affidavit.capture.tokens import Tokens
+from affidavit.capture.watch.watcher import WatchStatus
 from affidavit.clock import Clock
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds
@@ -29,10 +30,10 @@ class Services:
     the process was started by the command that asks, on the log's own files. `public_log`: the published log.
     `writes`: changes can be recorded here; else each ends as `Unavailable`. `status` gives what the process knows
     of itself: published size, gateways. `receipt` gives the receipt of a record that was written lately
-    (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with each.
-    `publication` tells how that goes. `stopping`: endless streams end now. `keys` gives all keys that the log had;
-    `rotate(post_quantum, reason, content, fields)` gives it new ones, and the index of the record that says so;
-    `rotation_denied(reason, content, fields)` records that somebody may not.
+    (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with each; `watches`
+    how it goes with each watched upstream. `publication` tells how that goes. `stopping`: endless streams end now.
+    `keys` gives all keys that the log had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the
+    index of the record that says so; `rotation_denied(reason, content, fields)` records that somebody may not.
     """
 
     origin: str
@@ -53,6 +54,7 @@ class Services:
     timing: Timing
     tag_key_of: Callable[[str], bytes]
     authorities: Callable[[], tuple[AuthorityStatus, ...]]
+    watches: Callable[[], tuple[WatchStatus, ...]]
     places: Callable[[], PlacesReport]
     status: Callable[[], dict[str, Any]]
     publication: Callable[[], Publication]

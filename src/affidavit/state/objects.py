@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 import cedarpy
@@ -175,13 +176,13 @@ _SORTED: Final[dict[str, tuple[str, ...]]] = {
     "reported": ("values",),
     "settings": ("values",),
     "grant": ("actions",),
-    "system": ("key_columns", "configuration"),
+    "system": ("key_columns", "configuration", "past_gateway"),
 }
 #: Members that are absent where they say nothing: an author may write null, false or an empty list for that.
 _OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "profile": ("logins",),
     "grant": ("break_glass",),
-    "system": ("configuration",),
+    "system": ("configuration", "past_gateway"),
     "credential": ("end",),
 }
 
@@ -428,6 +429,31 @@ def _check_system(it: _Value) -> None:
             raise it.refuse("key_columns", "a sorted list of `schema.table.column`")
     if "configuration" in it.value and not it.pairs("configuration"):
         raise it.refuse("configuration", "a list that is not empty; leave it out where there is none")
+    if "past_gateway" in it.value:
+        _check_past_gateway(it)
+
+
+def _check_past_gateway(it: _Value) -> None:
+    """Who may connect past the gateway: `ROLE@WHERE`, an address, a network, or `local` for the database's socket."""
+    write = "a sorted list of `ROLE@ADDRESS`, `ROLE@NETWORK/BITS` or `ROLE@local`; leave it out where it is empty"
+    entries = it.sorted_texts("past_gateway", "`ROLE@ADDRESS`")
+    if not entries:
+        raise it.refuse("past_gateway", write)
+    for entry in entries:
+        role, _, where = entry.rpartition("@")
+        if not re.fullmatch(_ROLE, role) or not (where == "local" or _is_place(where)):
+            raise it.refuse("past_gateway", write)
+
+
+def _is_place(where: str) -> bool:
+    """Whether it is an address or a network, as Python's `ipaddress` writes it; one address alone has no bits."""
+    try:
+        if "/" not in where:
+            return str(ip_address(where)) == where
+        network = ip_network(where)
+    except ValueError:
+        return False
+    return str(network) == where and network.prefixlen < network.max_prefixlen
 
 
 def _check_observed(it: _Value) -> None:

@@ -35,6 +35,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "log.heartbeat": ("source",),
     "log.open": ("reason", "origin", "key"),
 }
+#: Causes of gaps that may last: a second record says the end.
+_WITHOUT_END = frozenset({"silence", "past_gateway"})
 _ENDS = {"committed": "ok", "rolled_back": "none", "unknown": "unknown"}
 
 
@@ -50,7 +52,7 @@ def disagreements(index: int, header: Header, content: dict[str, Any]) -> Iterat
     for name in _NEEDS.get(header.kind, ()):
         if content.get(name) is None:
             yield "content.needs", f"The body of {header.kind} {index} lacks {name!r}."
-    if header.kind == "log.gap" and content.get("end") is None and content.get("cause") != "silence":
+    if header.kind == "log.gap" and content.get("end") is None and content.get("cause") not in _WITHOUT_END:
         yield "content.needs", f"The body of log.gap {index} lacks 'end'."
     for field, said in _repeated(header, content):
         got = getattr(header, field)

@@ -49,6 +49,7 @@ class Answers:
         self.statement = 0  # of the simple query that is being answered
         self.discard = False  # the client is gone
         self.cut_off = False  # the upstream is gone, or we left it
+        self._notices: list[bytes] = []  # of ours, that wait for the end of a message in pieces
 
     def take(self, data: bytes) -> None:
         """Bytes of the upstream."""
@@ -74,7 +75,21 @@ class Answers:
             session.fail("upstream", "08P01", "The database broke the protocol.", error.message)
         finally:
             self._buffer = b""
+        if self._notices:
+            self._tell_waiting()
         self._hold()
+
+    def tell(self, notice: bytes) -> None:
+        """Give the client a notice of ours, between two messages of what the upstream says."""
+        self._notices.append(notice)
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        if self._session.upstream.framer.in_pieces:
+            return
+        waiting, self._notices = self._notices, []
+        if not self.discard and not self._session.closing:
+            self._session.outbox.put(b"".join(waiting))
 
     def _flush(self, end: int) -> None:
         """Pass on what stands between the run's start and `end`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from affidavit.capture.gateway.enforced import Catalogue
+from affidavit.capture.gateway.catalogue import Catalogue
 from affidavit.capture.gateway.planning import Plan
 from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture, Result, Subjects

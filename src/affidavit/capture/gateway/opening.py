@@ -1,26 +1,23 @@
-"""How a session comes to be: the upstream's state is read, the login decided and recorded, the person told.
+"""How a session comes to be: the login is decided and recorded, the person told.
 
-In this order, each step durable before the next: `drift` where the upstream enforces something else than the log says,
+In this order, each step durable before the next, and after the watcher has looked at what the upstream enforces:
 `context` where none says what applies now, `session.open` with the decision, `presented` with what the person was told.
 """
 
 from __future__ import annotations
 
-import secrets as randomness
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from affidavit.capture.gateway.enforced import Catalogue, difference
 from affidavit.capture.gateway.login import LoginFailed
 from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture
 from affidavit.capture.gateway.unit import View
-from affidavit.errors import Conflict, Unavailable
+from affidavit.errors import Unavailable
 from affidavit.limits import STATE_WAIT_S
-from affidavit.record.body import SALT_BYTES, salt_text
 from affidavit.record.draft import Answer, Draft
-from affidavit.state.change import Op, Put, encode_ops
+from affidavit.state.change import Op
 from affidavit.state.deciding import Authorization, Decider, Request
 from affidavit.state.fold import State, Version
 from affidavit.state.objects import end_ns, has_ended
@@ -73,33 +70,7 @@ class Opened:
     decider: Decider
     settings: Mapping[str, Effective]
     configured: bool
-
-
-async def note_drift(log: AsyncLog, live: LiveState, recorder: Recorder, catalogue: Catalogue) -> None:
-    """Put what the upstream enforces into the state where it differs.
-
-    Raises `Unavailable` when it cannot be recorded.
-    """
-    name = f"observed/{recorder.system}/{catalogue.role}"
-    for _ in range(_CONFLICTS_MAX):
-        index = live.index
-        known = live.version(name)
-        if known is not None and known.value == catalogue.observed:
-            return
-        salt = salt_text(randomness.token_bytes(SALT_BYTES))
-        ops: tuple[Op, ...] = (Put(name, None if known is None else known.version, catalogue.observed, salt),)
-        content = {
-            "objects": encode_ops(ops),
-            "difference": difference(None if known is None else known.value, catalogue.observed),
-        }
-        try:
-            root = live.preview(ops).root
-        except Conflict:
-            continue  # another session recorded it since we looked: the state moves on the ledger's thread
-        draft = recorder.draft("drift", recorder.clock.now_ns(), content, decided=index, root=root)
-        if await _appended(log, live, draft):
-            return
-    raise _restless()
+    content: Mapping[str, Any]  # of the context
 
 
 async def current_view(log: AsyncLog, live: LiveState, recorder: Recorder, state: int = 0) -> tuple[View, ContextView]:
@@ -115,8 +86,8 @@ async def current_view(log: AsyncLog, live: LiveState, recorder: Recorder, state
             held = live.version(f"credential/{recorder.credential}")
             return view_of(context, context.recorded, None if held is None else end_ns(held.value)), context
         draft = recorder.draft("context", recorder.clock.now_ns(), context.content, decided=context.state)
-        await _appended(log, live, draft)
-    raise _restless()
+        await appended(log, live, draft)
+    raise restless()
 
 
 def view_of(context: ContextView, recorded: int, until_ns: int | None) -> View:
@@ -159,9 +130,10 @@ async def open_session(
         answer = await log.append((draft,))
         if answer.refusal is None:
             index = answer.receipts[0].index
-            return Opened(index, authorization, view, context.decider, context.settings, context.configured)
+            settings, configured = context.settings, context.configured
+            return Opened(index, authorization, view, context.decider, settings, configured, context.content)
         await _or_raise(live, answer)
-    raise _restless()
+    raise restless()
 
 
 def _check_credential(live: LiveState, recorder: Recorder, handle: str, at_ns: int) -> None:
@@ -194,7 +166,7 @@ def _when(guarantee: str) -> str:
     }[guarantee]
 
 
-async def _appended(log: AsyncLog, live: LiveState, draft: Draft) -> bool:
+async def appended(log: AsyncLog, live: LiveState, draft: Draft) -> bool:
     """Whether the draft stands in the log; False where the state moved on and it has to be made again."""
     answer = await log.append((draft,))
     if answer.refusal is None:
@@ -213,5 +185,6 @@ async def _or_raise(live: LiveState, answer: Answer) -> None:
     )
 
 
-def _restless() -> Unavailable:
+def restless() -> Unavailable:
+    """The error where the state moves on at every attempt."""
     return Unavailable("gateway.restless", "The state changed at every attempt to record under it.", "Try again.")

@@ -14,8 +14,8 @@ import msgspec
 
 from affidavit import __version__
 from affidavit.capture.gateway import opening
+from affidavit.capture.gateway.catalogue import Backend, Catalogue, read_catalogue
 from affidavit.capture.gateway.channel import Channel
-from affidavit.capture.gateway.enforced import Catalogue, read_catalogue
 from affidavit.capture.gateway.login import Authenticator, Directory, Login, LoginFailed, check_startup, first_packet
 from affidavit.capture.gateway.planning import Planner
 from affidavit.capture.gateway.recording import Recorder
@@ -23,7 +23,9 @@ from affidavit.capture.gateway.rendering import Renderer
 from affidavit.capture.gateway.session import Log, Session
 from affidavit.capture.gateway.target import Target
 from affidavit.capture.gateway.unit import View
-from affidavit.capture.gateway.upstream import Upstream, cancel, connect
+from affidavit.capture.gateway.upstream import Upstream, application_of, cancel, connect
+from affidavit.capture.watch.direct import Backends
+from affidavit.capture.watch.telling import Telling
 from affidavit.clock import Clock
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable
 from affidavit.limits import (
@@ -61,6 +63,16 @@ class GatewayState(opening.LiveState, Directory, Protocol):
         """The value of `identity/ID`, or None."""
 
 
+class Watch(Protocol):
+    """The watcher of the gateway's upstream."""
+
+    backends: Backends
+
+    async def look_for_login(self) -> str:
+        """Look at the upstream. Empty once what it enforces now stands in the log; else, where it answers too slowly
+        for that, of when what stands there is. Raises `Unavailable` where that is not known."""
+
+
 @dataclass(frozen=True)
 class GatewaySecrets:
     """What a gateway knows that stands in no log: the digest key, the folder of token verifiers, a mock secret."""
@@ -74,9 +86,9 @@ class Gateway:
     """Listens for clients of one system. `start`, then `stop`."""
 
     def __init__(
-        self, target: Target, log: GatewayLog, live: GatewayState, secrets: GatewaySecrets, clock: Clock
+        self, target: Target, log: GatewayLog, live: GatewayState, watch: Watch, secrets: GatewaySecrets, clock: Clock
     ) -> None:
-        self._target, self._log, self._live, self._clock = target, log, live, clock
+        self._target, self._log, self._live, self._watch, self._clock = target, log, live, watch, clock
         self._renderer = Renderer(secrets.digest_key)
         self._authenticator = Authenticator(live, secrets.verifiers, secrets.mock_secret, clock)
         self._understanding = Understanding(SQL_CACHE_MAX)
@@ -84,6 +96,9 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._channels: set[Channel] = set()
         self._sessions: dict[Session, backend.KeyData] = {}
+        self._backends: dict[Session, Backend] = {}
+        self._telling = Telling(log, live, lambda: self._sessions)
+        self._telling_task: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
 
     @property
@@ -113,11 +128,14 @@ class Gateway:
                 f"Cannot listen on {target.listen_host}:{target.listen_port}: {error.strerror or error}.",
                 "Choose another address in affidavit.toml.",
             ) from None
+        self._telling_task = loop.create_task(self._telling.run())
 
     async def stop(self) -> None:
         """Accept nobody more, end all sessions, and wait until each is recorded."""
         if self._server is not None:
             self._server.close()
+        if self._telling_task is not None:
+            self._telling_task.cancel()
         for session in list(self._sessions):
             session.fail("server", "57P01", "Affidavit is shutting down.")
         for channel in list(self._channels):
@@ -183,33 +201,52 @@ class Gateway:
         login = await self._authenticator.prove(channel, first)
         recorder = self._recorder(channel, login.identity, login.handle, login.credential, first)
         try:
-            upstream = await connect(self._target, login.handle, login.parameters)
-            catalogue = await self._catalogue(upstream)
+            upstream, catalogue, looked = await self._reach(login)
         except (Unavailable, TimeoutError) as error:
             await self._record_upstream_failure(channel, recorder, first, str(error))
             raise
         try:
-            return await self._open(channel, first, login, recorder, upstream, catalogue)
+            return await self._open(channel, first, login, recorder, upstream, catalogue, looked)
         except BaseException:
             upstream.channel.abort()
+            self._watch.backends.left(catalogue.backend)
             raise
+
+    async def _reach(self, login: Login) -> tuple[Upstream, Catalogue, str]:
+        """A connection to the upstream for a login, once what is enforced there stands in the log, or of when that
+        is."""
+        backends = self._watch.backends
+        with backends.arriving():
+            application = application_of(login.handle, login.parameters)
+            upstream = await connect(self._target, application, login.parameters)
+            catalogue = await self._catalogue(upstream)
+            backends.opened(catalogue.backend)
+        try:
+            looked = await self._watch.look_for_login()
+        except BaseException:
+            upstream.channel.abort()
+            backends.left(catalogue.backend)
+            raise
+        return upstream, catalogue, looked
 
     async def _catalogue(self, upstream: Upstream) -> Catalogue:
         declared = self._live.system(self._target.system) or {}
         try:
             return await read_catalogue(upstream, declared.get("key_columns", ()))
-        except (Unavailable, TimeoutError):
+        except BaseException:
             upstream.channel.abort()
             raise
 
     async def _open(
         self, channel: Channel, asked: StartupMessage, login: Login, recorder: Recorder, upstream: Upstream,
-        catalogue: Catalogue,
+        catalogue: Catalogue, looked: str,
     ) -> bool:  # fmt: skip
         facts = self._facts(channel, asked)
-        await opening.note_drift(self._log, self._live, recorder, catalogue)
         about = self._about(channel, login.identity, login.handle, login.credential, asked)
         about["upstream"]["server_version"] = upstream.parameters.get("server_version", "")
+        about["upstream"]["backend"] = {"pid": catalogue.backend.pid, "started": catalogue.backend.started}
+        if looked:
+            about["upstream"]["looked"] = looked
         opened = await opening.open_session(self._log, self._live, recorder, facts, about)
         if opened.authorization.decision != "allow":
             channel.write(
@@ -219,6 +256,7 @@ class Gateway:
                 )
             )  # fmt: skip
             upstream.channel.close()
+            self._watch.backends.left(catalogue.backend)
             return False
         recorder.session = opened.index
         lines = opening.what_is_recorded(self._target.system, opened)
@@ -230,6 +268,8 @@ class Gateway:
         session.judge.seen(opened.view, opened.decider)
         key = backend.KeyData(randomness.randbits(31), randomness.token_bytes(4))
         self._sessions[session] = key
+        self._backends[session] = catalogue.backend
+        self._telling.begin(session, opened.content)
         self._greet(channel, upstream, key, lines)
         self._drive(session, channel, upstream)
         return True
@@ -319,6 +359,10 @@ class Gateway:
 
     def _ended(self, session: Session) -> None:
         self._sessions.pop(session, None)
+        self._telling.end(session)
+        owned = self._backends.pop(session, None)
+        if owned is not None:
+            self._watch.backends.left(owned)
         content = {
             "reason": session.closing,
             "accesses": session.accesses,

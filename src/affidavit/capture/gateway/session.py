@@ -19,8 +19,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from affidavit.capture.gateway.answers import Answers, denial
+from affidavit.capture.gateway.catalogue import Catalogue
 from affidavit.capture.gateway.channel import Channel
-from affidavit.capture.gateway.enforced import Catalogue
 from affidavit.capture.gateway.forgetting import fetches_portal, forget
 from affidavit.capture.gateway.inbox import Inbox
 from affidavit.capture.gateway.judging import Head, Judge

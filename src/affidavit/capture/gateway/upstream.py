@@ -32,8 +32,14 @@ class Upstream:
     notices: list[bytes] = field(default_factory=list)
 
 
-async def connect(target: Target, person: str, client_parameters: tuple[tuple[str, str], ...]) -> Upstream:
-    """Log in to the upstream as its configured role, with the person in `application_name`.
+def application_of(person: str, client_parameters: tuple[tuple[str, str], ...]) -> str:
+    """What the upstream is told a person's session is: it can then be recognised in the database's own views."""
+    application = next((value for name, value in client_parameters if name == "application_name"), "")
+    return f"{person} via affidavit" + (f" ({application})" if application else "")
+
+
+async def connect(target: Target, application: str, client_parameters: tuple[tuple[str, str], ...]) -> Upstream:
+    """Log in to the upstream as its configured role, as `application`.
 
     Raises `Unavailable` when it cannot be reached or refuses us.
     """
@@ -44,7 +50,7 @@ async def connect(target: Target, person: str, client_parameters: tuple[tuple[st
             loop = asyncio.get_running_loop()
             await loop.create_connection(lambda: channel, target.upstream_host, target.upstream_port)
             upstream = Upstream(channel, Framer(codes.BACKEND_LOGIN, MESSAGE_BYTES_MAX))
-            channel.write(startup.encode_startup(_parameters(target, person, client_parameters)))
+            channel.write(startup.encode_startup(_parameters(target, application, client_parameters)))
             await _login(upstream, target)
     except (OSError, TimeoutError) as error:
         channel.abort()
@@ -59,16 +65,14 @@ async def connect(target: Target, person: str, client_parameters: tuple[tuple[st
 
 
 def _parameters(
-    target: Target, person: str, client_parameters: tuple[tuple[str, str], ...]
+    target: Target, application: str, client_parameters: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
     ours = {"user", "database", "application_name", "replication"}
     kept = tuple((name, value) for name, value in client_parameters if name not in ours)
-    application = next((value for name, value in client_parameters if name == "application_name"), "")
-    shown = f"{person} via affidavit" + (f" ({application})" if application else "")
     return (
         ("user", target.upstream_user),
         ("database", target.database),
-        ("application_name", shown[:_APPLICATION_CHARS]),
+        ("application_name", application[:_APPLICATION_CHARS]),
         *kept,
     )
 
@@ -152,12 +156,17 @@ async def _messages(upstream: Upstream) -> list[tuple[int, bytes]]:
             return found
 
 
-async def ask(upstream: Upstream, query: str) -> list[tuple[str | None, ...]]:
-    """The rows of a simple query of our own, as text. Raises `Unavailable` when the server reports an error."""
+async def ask(
+    upstream: Upstream, query: str, timeout_s: float = UPSTREAM_CONNECT_TIMEOUT_S
+) -> list[tuple[str | None, ...]]:
+    """The rows of a simple query of our own, as text.
+
+    Raises `Unavailable` when the server reports an error, `TimeoutError` where it does not answer within `timeout_s`.
+    """
     upstream.channel.write(frontend.encode_query(query.encode()))
     rows: list[tuple[str | None, ...]] = []
     failure: notices.Fields | None = None
-    async with asyncio.timeout(UPSTREAM_CONNECT_TIMEOUT_S):
+    async with asyncio.timeout(timeout_s):
         while True:
             for code, payload in await _messages(upstream):
                 if code == codes.DATA_ROW:

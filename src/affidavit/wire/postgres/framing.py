@@ -89,6 +89,11 @@ class Framer:
         """True while a message is not whole yet: a connection that ends now ended inside a message."""
         return bool(self._tail) or self._piece_left > 0
 
+    @property
+    def in_pieces(self) -> bool:
+        """True while a message that comes in pieces has not ended: nothing may be put between them."""
+        return self._piece_left > 0
+
     def feed(self, data: bytes) -> None:
         """Take bytes read from the peer.
 
