@@ -156,6 +156,7 @@ def changed(state: State, changes: Sequence[Change], index: int) -> dict[str, He
 def _check(state: State) -> None:
     """What must hold between all objects, whichever of them were changed."""
     handles: set[str] = set()
+    logins: set[tuple[str, str]] = set()
     for name, held in state.items():
         for needed in _names(name, held.value):
             if needed not in state:
@@ -164,6 +165,10 @@ def _check(state: State) -> None:
             if held.value["handle"] in handles:
                 raise Refused(f"{name} has the handle of another")
             handles.add(held.value["handle"])
+            for login in held.value.get("logins", ()):
+                if (login["issuer"], login["subject"]) in logins:
+                    raise Refused(f"{name} has the login of another")
+                logins.add((login["issuer"], login["subject"]))
     for group in _of_kind(state, "group"):
         if any(len(chain) > CHAIN_MAX for chain in _chains(state, f"group:{group}", (group,))):
             raise Refused(f"{group} is in too long a chain")

@@ -202,11 +202,18 @@ def objects() -> st.SearchStrategy[tuple[str, Any]]:
     """Names of every kind, each with a value for it."""
     handle = st.sampled_from(("x", "y", "z"))
     described = st.sampled_from(("", "one")).map(lambda text: {"description": text})
-    credential = st.fixed_dictionaries({"identity": people, "type": st.just("token"), "label": st.just("")})
+    login = st.sampled_from("12").map(lambda subject: [{"issuer": "https://login.example", "subject": subject}])
+    profile = st.fixed_dictionaries(
+        {"handle": handle, "name": st.just(""), "mail": st.just("")}, optional={"logins": login}
+    )
+    ends = {"end": st.just(statemodel.moment(30))}
+    credential = st.fixed_dictionaries(
+        {"identity": people, "type": st.just("token"), "label": st.just("")}, optional=ends
+    )
     return st.one_of(
         permissions(),
         configuration(),
-        st.tuples(people.map("profile/{}".format), handle.map(lambda text: {"handle": text, "name": "", "mail": ""})),
+        st.tuples(people.map("profile/{}".format), profile),
         st.tuples(groups.map("group/{}".format), described),
         st.tuples(st.sampled_from("ab").map(lambda letter: f"credential/token-{letter * 16}"), credential),
     )
