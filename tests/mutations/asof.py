@@ -89,4 +89,11 @@ ASOF = (
         "the credential of one person is shown as that of another",
         "tests/unit/evidence/test_behind.py::test_a_change_by_approval_is_proved_by_its_proposal_not_by_the_approver",
     ),
+    Plant(
+        "a wrong root that the other process found is passed over",
+        "history/folding.py",
+        {"            if right < len(batch):\n                raise wrong_root(batch[right][0])\n": ""},
+        "the live state goes on from a log whose changes are not what their roots say, where the last root fits again",
+        "tests/unit/history/test_folding_apart.py::test_the_first_wrong_root_and_what_was_shown_before_it",
+    ),
 )

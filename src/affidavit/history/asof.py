@@ -6,6 +6,7 @@ back from any record without reading what lies between them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
@@ -90,13 +91,28 @@ def apply_record(state: State, record: Record) -> tuple[Op, ...]:
     """Apply a state-changing record to `state`; what it does. Raises `Corruption` where it does not apply or its root
     differs."""
     ops = ops_of(record)
+    apply_ops(state, record, ops)
+    check_root(state, record)
+    return ops
+
+
+def apply_ops(state: State, record: Record, ops: Sequence[Op]) -> None:
+    """Apply what a record does to `state`. Raises `Corruption` where it does not apply; the root is not looked at."""
     try:
         state.apply(ops, record.index)
     except AffidavitError as error:
         raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
+
+
+def check_root(state: State, record: Record) -> None:
+    """Raise `Corruption` unless the root of `state` is the one that is recorded with its last change."""
     if state.root != record.header.root:
-        raise Corruption("state.root", f"After the change {record.index} the state's root is not the recorded one.")
-    return ops
+        raise wrong_root(record)
+
+
+def wrong_root(record: Record) -> Corruption:
+    """The error for a state whose root is not the recorded one."""
+    return Corruption("state.root", f"After the change {record.index} the state's root is not the recorded one.")
 
 
 def index_at_time(reader: Records, at: str) -> int:

@@ -9,6 +9,7 @@ become stale does no harm.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from affidavit.errors import Corruption, InvalidInput
 from affidavit.history.asof import Records, apply_record, changes_before
+from affidavit.history.folding import fold
 from affidavit.history.progress import Progress
 from affidavit.limits import CONTEXT_VIEWS_MAX
 from affidavit.record.kinds import STATE_KINDS
@@ -79,16 +81,17 @@ class Live:
         Contexts recorded earlier are not looked up: that would read the whole log. Each actor and system that acts
         gets one more `context` record after a start. Raises `Corruption` where a change does not apply.
         """
-        state = State()
         changes = changes_before(reader, reader.size)
-        for done, at in enumerate(changes, 1):
-            record = reader.record(at)
-            ops = apply_record(state, record)
+        done = itertools.count(1)
+
+        def found(record: Record, ops: Sequence[Op]) -> None:
             if also is not None:
                 also(record, ops)
-            if progress is not None and done % _HEARD_EVERY == 0:
-                progress(done, len(changes))
-        return cls(state)
+            count = next(done)
+            if progress is not None and count % _HEARD_EVERY == 0:
+                progress(min(count, len(changes)), len(changes))
+
+        return cls(fold(reader, changes, found))
 
     def applied(self, records: Sequence[Record]) -> None:
         """Fold durable records of `FOLLOWED_KINDS`, in order. Called by the ledger's writer thread only."""

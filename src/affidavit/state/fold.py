@@ -15,7 +15,7 @@ from affidavit import canonical
 from affidavit.errors import Conflict, InvalidInput
 from affidavit.state import references
 from affidavit.state.change import Op, Put, check_ops, salt_bytes
-from affidavit.state.map import StateMap, owner_of, value_hash
+from affidavit.state.map import StateMap, leaf_hash, owner_of, path_of, value_hash
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
 from affidavit.state.trie import Subtree
@@ -173,6 +173,18 @@ class State:
             if taken is not None:
                 raise taken_error(owner, key, taken)
             self._lookup.put(owner, key, b"", item)
+
+
+def entries_of(ops: Sequence[Op]) -> list[tuple[bytes, bytes]]:
+    """What a change does to the state map: the path of each object, and its leaf hash, or nothing where it goes."""
+    found = []
+    for op in ops:
+        path = path_of(op.name)
+        leaf = b""
+        if isinstance(op, Put):
+            leaf = leaf_hash(path, value_hash(salt_bytes(op.salt), canonical.encode_trusted(op.value)))
+        found.append((path, leaf))
+    return found
 
 
 def groups_above(direct_groups: Callable[[str], list[str]], principal: str) -> list[tuple[str, tuple[str, ...]]]:

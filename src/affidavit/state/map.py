@@ -36,6 +36,11 @@ def value_hash(salt: bytes, canonical_value: bytes) -> bytes:
     return _sha256(salt + canonical_value).digest()
 
 
+def leaf_hash(path: bytes, value: bytes) -> bytes:
+    """The hash of an entry alone. `path` and `value` are 32 bytes."""
+    return _sha256(b"\x00" + path + value).digest()
+
+
 @lru_cache(maxsize=STATE_NAMES_CACHED_MAX)
 def owner_path(owner: str) -> int:
     """The first half of a path, as a number."""
@@ -65,8 +70,8 @@ class StateMap(Generic[_T]):
     def put(self, owner: str, key: str, value: bytes, item: _T | None = None) -> None:
         """Set the entry. `value` is its value hash, 32 bytes."""
         path = _path(owner, key)
-        leaf_hash = _sha256(b"\x00" + path.to_bytes(PATH_BITS // 8, "big") + value).digest() if value else b""
-        self._trie.put(Leaf(path, leaf_hash, item))
+        hashed = leaf_hash(path.to_bytes(PATH_BITS // 8, "big"), value) if value else b""
+        self._trie.put(Leaf(path, hashed, item))
 
     def delete(self, owner: str, key: str) -> None:
         """Take the entry out. Raises `KeyError` where there is none."""
