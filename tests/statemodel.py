@@ -165,10 +165,10 @@ def _check(state: State) -> None:
             if held.value["handle"] in handles:
                 raise Refused(f"{name} has the handle of another")
             handles.add(held.value["handle"])
-            for login in held.value.get("logins", ()):
-                if (login["issuer"], login["subject"]) in logins:
-                    raise Refused(f"{name} has the login of another")
-                logins.add((login["issuer"], login["subject"]))
+            own = {(login["issuer"], login["subject"]) for login in held.value.get("logins", ())}
+            if own & logins:
+                raise Refused(f"{name} has the login of another")
+            logins |= own
     for group in _of_kind(state, "group"):
         if any(len(chain) > CHAIN_MAX for chain in _chains(state, f"group:{group}", (group,))):
             raise Refused(f"{group} is in too long a chain")
@@ -265,6 +265,22 @@ def credentials(state: State, identity: str) -> list[str]:
 def handles(state: State) -> dict[str, str]:
     """Handle by identity."""
     return {identity: state[f"profile/{identity}"].value["handle"] for identity in _of_kind(state, "profile")}
+
+
+def logins(state: State) -> dict[tuple[str, str], str]:
+    """Identity by issuer and subject."""
+    return {
+        (login["issuer"], login["subject"]): identity
+        for identity in _of_kind(state, "profile")
+        for login in state[f"profile/{identity}"].value.get("logins", ())
+    }
+
+
+def ending(state: State) -> list[str]:
+    """The grants and credentials that have an end."""
+    return sorted(
+        name for name, held in state.items() if name.startswith(("grant/", "credential/")) and held.value.get("end")
+    )
 
 
 def settings(state: State, actor: str, system: str) -> tuple[list[dict[str, Any]], bool]:

@@ -163,12 +163,15 @@ def permissions() -> st.SearchStrategy[tuple[str, Any]]:
             "ticket": st.just(""),
         }
     ).filter(lambda value: value["start"] is None or value["end"] is None or value["start"] < value["end"])
+    glass = grant.map(
+        lambda value: {**value, "start": statemodel.moment(10), "end": statemodel.moment(20), "reason": "fire"}
+    ).map(lambda value: {**value, "break_glass": True})
     membership = st.tuples(principals, groups).map(lambda pair: f"membership/{pair[0]}/{pair[1]}")
     policy = st.tuples(st.sampled_from("pq").map("policy/{}".format), rules)
     return st.one_of(
         st.tuples(people.map("identity/{}".format), identity),
         st.tuples(membership, st.just({})),
-        st.tuples(st.tuples(principals, st.sampled_from("gh")).map(lambda p: f"grant/{p[0]}/{p[1]}"), grant),
+        st.tuples(st.tuples(principals, st.sampled_from("gh")).map(lambda p: f"grant/{p[0]}/{p[1]}"), grant | glass),
         policy,
         policy,
     )
@@ -181,7 +184,8 @@ def configuration() -> st.SearchStrategy[tuple[str, Any]]:
             "kind": st.just("postgresql"),
             "description": st.sampled_from(("", "one")),
             "key_columns": st.sampled_from(([], ["public.x.id"])),
-        }
+        },
+        optional={"configuration": st.just([{"name": "region", "value": "north"}])},
     )
     scope = st.one_of(
         people.map("settings/user/{}".format),
@@ -200,16 +204,12 @@ def configuration() -> st.SearchStrategy[tuple[str, Any]]:
 
 def objects() -> st.SearchStrategy[tuple[str, Any]]:
     """Names of every kind, each with a value for it."""
-    handle = st.sampled_from(("x", "y", "z"))
+    login = st.sampled_from("ab").map(lambda who: [{"issuer": "https://id.example", "subject": who}])
+    texts = {"name": st.just(""), "mail": st.just("")}
+    profile = st.fixed_dictionaries({"handle": st.sampled_from("xyz"), **texts}, optional={"logins": login})
     described = st.sampled_from(("", "one")).map(lambda text: {"description": text})
-    login = st.sampled_from("12").map(lambda subject: [{"issuer": "https://login.example", "subject": subject}])
-    profile = st.fixed_dictionaries(
-        {"handle": handle, "name": st.just(""), "mail": st.just("")}, optional={"logins": login}
-    )
-    ends = {"end": st.just(statemodel.moment(30))}
-    credential = st.fixed_dictionaries(
-        {"identity": people, "type": st.just("token"), "label": st.just("")}, optional=ends
-    )
+    token = {"identity": people, "type": st.just("token"), "label": st.just("")}
+    credential = st.fixed_dictionaries(token, optional={"end": st.just(statemodel.moment(20))})
     return st.one_of(
         permissions(),
         configuration(),
@@ -542,6 +542,10 @@ class Histories(RuleBasedStateMachine):
         for live in (self.first, self.running):
             snapshot = live.snapshot()
             assert snapshot.root == root
+            assert snapshot.ending() == statemodel.ending(self.now)
+            for subject in "ab":
+                found = snapshot.identity_of_login("https://id.example", subject)
+                assert found == statemodel.logins(self.now).get(("https://id.example", subject))
             same(snapshot, self.now)
         for person in PEOPLE:
             for system in ("clinic", "log"):
