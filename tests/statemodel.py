@@ -22,8 +22,8 @@ from typing import Any
 import cedarpy
 
 T0_S = 1_767_225_600  # 2026-01-01T00:00:00Z
-KINDS = ("credential", "grant", "group", "identity", "membership", "observed", "policy", "profile", "schema",
-         "settings", "source", "system")  # fmt: skip
+KINDS = ("credential", "grant", "group", "identity", "membership", "observed", "policy", "profile", "reported",
+         "schema", "settings", "source", "system")  # fmt: skip
 CHAIN_MAX = 16
 #: Setting: its values from the emptiest to the fullest (none: a number of days), default, floor.
 SETTINGS: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -186,6 +186,8 @@ def _names(name: str, value: Mapping[str, Any]) -> list[str]:
             return [f"identity/{parts[0]}"]
         case "credential":
             return [f"identity/{value['identity']}"]
+        case "reported":
+            return [f"identity/{parts[0]}", f"source/{parts[1]}"]
         case "settings" if len(parts) == 2:
             return [f"{'identity' if parts[0] == 'user' else parts[0]}/{parts[1]}"]
     return []
@@ -215,7 +217,7 @@ def root(state: State) -> str:
     leaves = {}
     for name, held in state.items():
         kind, _, rest = name.partition("/")
-        owner = f"{kind}/{rest.split('/')[0]}" if kind in ("grant", "membership") else kind
+        owner = f"{kind}/{rest.split('/')[0]}" if kind in ("grant", "membership", "reported") else kind
         path = _sha(owner.encode())[:16] + _sha(name.encode())[:16]
         salt = base64.urlsafe_b64decode(held.salt + "==")
         leaves["".join(f"{byte:08b}" for byte in path)] = _sha(b"\x00" + path + _sha(salt + held.canonical))
@@ -302,7 +304,7 @@ def settings(state: State, actor: str, system: str) -> tuple[list[dict[str, Any]
 
 
 def _all_values(state: State) -> list[dict[str, str]]:
-    return [_values(held) for name, held in state.items() if name.startswith("settings/")]
+    return [_values(held) for name, held in state.items() if name.startswith(("settings/", "reported/"))]
 
 
 def _values(held: Held | None) -> dict[str, str]:
@@ -311,19 +313,21 @@ def _values(held: Held | None) -> dict[str, str]:
 
 def _from_layers(state: State, name: str, actor: str, own_groups: Sequence[str], system: str) -> dict[str, Any] | None:
     def one(scope: str, which: str) -> dict[str, Any] | None:
-        held = state.get(f"settings/{which}")
+        held = state.get(which)
         value = _values(held).get(name)
         return None if held is None or value is None else {"value": value, "scope": scope, "version": held.version}
 
-    user = one("user", f"user/{actor}")
-    if user is not None:
-        return user
-    said = [found for group in own_groups if (found := one(f"group:{group}", f"group/{group}")) is not None]
+    sources = [which.split("/")[2] for which in sorted(state) if which.startswith(f"reported/{actor}/")]
+    for found in (*(one(f"reported:{source}", f"reported/{actor}/{source}") for source in sources),
+                  one("user", f"settings/user/{actor}")):  # fmt: skip
+        if found is not None:
+            return found
+    said = [found for group in own_groups if (found := one(f"group:{group}", f"settings/group/{group}")) is not None]
     if said and name in SETTINGS:
         return max(said, key=lambda found: fullness(name, found["value"]))  # the first of equals
     if said:
         return said[0]
-    return one("system", f"system/{system}") or one("organisation", "organisation")
+    return one("system", f"settings/system/{system}") or one("organisation", "settings/organisation")
 
 
 def _raised(state: State, name: str, found: dict[str, Any]) -> dict[str, Any]:

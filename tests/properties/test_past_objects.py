@@ -49,6 +49,7 @@ from affidavit.errors import VerificationError
 from affidavit.evidence.stateproof import prove
 from affidavit.record.moment import format_moment
 from affidavit.state.change import encode_ops
+from affidavit.state.objects import KINDS
 from affidavit.tlog.rotation import KeyChain
 from affidavit.verify.stateproof import check_state_proof
 from affidavit.verify.verify import verify
@@ -130,6 +131,7 @@ PARTS = (
     Part("system/clinic", system("public.patients.id"), (system(), system("public.visits.id"), system("public.patients.id", description="x")), True),
     Part("source/desk", source("letters"), (source("faxes"), source("letters", 86_400)), False),
     Part("credential/token-" + "ab" * 16, TOKEN, ({**TOKEN, "label": ""}, {**TOKEN, "identity": BOB}), False),
+    Part(f"reported/{BOB}/desk", one_setting("app.font", "large"), (one_setting("app.font", "small"), one_setting("app.size", "9")), True),
     Part("observed/clinic/bob", {"roles": ["bob"]}, ({"roles": ["bob", "postgres"]}, {}), True),
 )  # fmt: skip
 
@@ -200,10 +202,7 @@ def test_the_true_log_holds() -> None:
 
 
 def test_every_kind_of_object_is_there() -> None:
-    assert {part.name.partition("/")[0] for part in PARTS} == {
-        "credential", "grant", "group", "identity", "membership", "observed", "policy", "profile", "schema", "settings",
-        "source", "system",
-    }  # fmt: skip
+    assert {part.name.partition("/")[0] for part in PARTS} == set(KINDS)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

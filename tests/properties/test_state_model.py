@@ -58,6 +58,8 @@ PREFIXES = (
     f"grant/{PEOPLE[0]}/",
     "membership/group:a/",
     "observed/clinic/",
+    "reported/",
+    f"reported/{PEOPLE[0]}/",
 )
 TIMES_S = (5, 10, 20)  # grants begin and end at 10 and 20
 #: What is asked again after each step: a statement that needs two tables counts as one question.
@@ -187,6 +189,14 @@ def configuration() -> st.SearchStrategy[tuple[str, Any]]:
         },
         optional={"configuration": st.just([{"name": "region", "value": "north"}])},
     )
+    sources = st.sampled_from(("desk", "web"))
+    theme = st.sampled_from(("app.size", "app.theme"))
+    reported = st.tuples(theme, st.sampled_from(("dark", "light"))).map(
+        lambda pair: {"values": [{"name": pair[0], "value": pair[1]}]}
+    )
+    application = st.sampled_from(("", "one")).map(
+        lambda text: {"kind": "application", "description": text, "system": None, "heartbeat_s": None}
+    )
     scope = st.one_of(
         people.map("settings/user/{}".format),
         groups.map("settings/group/{}".format),
@@ -197,6 +207,8 @@ def configuration() -> st.SearchStrategy[tuple[str, Any]]:
         st.tuples(scope, setting_values(floor=False)),
         st.tuples(st.just("settings/floor"), setting_values(floor=True)),
         st.tuples(st.sampled_from(SYSTEMS).map("system/{}".format), system),
+        st.tuples(st.tuples(people, sources).map(lambda p: f"reported/{p[0]}/{p[1]}"), reported),
+        st.tuples(sources.map("source/{}".format), application),
         st.tuples(st.just("observed/clinic/ana/b"), st.integers(0, 2).map(lambda n: {"roles": n})),
         st.tuples(st.just("schema/s"), st.sampled_from(("entity A;", "entity B;")).map(lambda text: {"text": text})),
     )
@@ -361,6 +373,8 @@ class Histories(RuleBasedStateMachine):
         values: dict[str, Any] = {f"identity/{person}": human for person in PEOPLE}
         values |= {f"group/{group}": {"description": ""} for group in GROUPS}
         values["system/clinic"] = {"kind": "postgresql", "description": "", "key_columns": []}
+        for name in ("desk", "web"):
+            values[f"source/{name}"] = {"kind": "application", "description": "", "system": None, "heartbeat_s": None}
         inner = ("a/b", "a/c", "b/d", "c/d") if diamond else ("a/b", "b/c", "c/d")
         values |= {f"membership/group:{pair}": {} for pair in inner}
         values |= {f"membership/{PEOPLE[0]}/a": {}, f"profile/{PEOPLE[0]}": {"handle": "x", "name": "", "mail": ""}}
