@@ -7,6 +7,7 @@ from mutations.judging import JUDGING
 from mutations.proving import PROVING
 from mutations.reopening import REOPENING
 from mutations.serving import SERVING
+from mutations.watching import WATCHING
 from mutations.writing import WRITING
 
-PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *ASOF)
+PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF)

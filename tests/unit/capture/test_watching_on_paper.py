@@ -130,7 +130,7 @@ def test_a_login_waits_for_the_first_look_and_not_long_for_later_ones(monkeypatc
         assert "" == await login
         looked = format_moment(one.status().looked_ns or 0)
         one.gate.clear()
-        assert looked == await one.look_for_login()
+        assert looked == await asyncio.wait_for(one.look_for_login(), 10), "it waits for ever without its bound"
         one.gate.set()
         await one.look()
         assert format_moment(one.status().looked_ns or 0) > looked

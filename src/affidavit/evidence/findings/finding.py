@@ -21,6 +21,8 @@ CODES: Final[dict[str, str]] = {
     "change.claimed": "names were typed as approvers that no login proves",
     "change.own_approval": "who asked for a change approved it",
     "decision.errors": "a rule could not be evaluated when this was decided",
+    "drift.unexplained": "the database enforced something else than before, and no record says why",
+    "gateway.passed": "somebody connected to the database past the gateway, and nobody declared it",
     "grant.brief": "given shortly before its use, and gone soon after",
     "grant.lapsed_allowed": "allowed by a grant outside its interval: verify fails here as well",
     "grant.lapsed_refused": "refused, where a grant that had ended would have allowed it",

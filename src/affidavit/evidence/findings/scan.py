@@ -16,6 +16,7 @@ from affidavit.evidence.explain import bearing, only_observed
 from affidavit.evidence.findings.again import Again
 from affidavit.evidence.findings.finding import Finding, Missed, Windows
 from affidavit.evidence.findings.permissions import Given, Lapsed, Timings, revoked
+from affidavit.evidence.findings.watched import Passed, unexplained_drift
 from affidavit.evidence.sentence import Names, named
 from affidavit.evidence.wording import count_words, list_words
 from affidavit.history.asof import Records
@@ -103,6 +104,7 @@ class Scan:
         self.again = Again(state_at)
         self.given = Given(records, timing, self.again, names, windows)
         self.lapsed = Lapsed(records, state_at, self.again, names)
+        self._passed = Passed()
         self.counts = Counts()
         self._contexts: dict[int, dict[str, Any] | None] = {}
         self._observing: dict[tuple[str, str], bool] = {}
@@ -119,6 +121,7 @@ class Scan:
             if (index - first) % _PROGRESS_RECORDS == 0:
                 yield Progress(index - first, stop - first)
         yield from self._beyond(stop)
+        yield from self._passed.rest()
         yield from self._together()
         yield Progress(stop - first, stop - first)
 
@@ -131,6 +134,8 @@ class Scan:
                 self.given.take(record)
                 self.lapsed.take(record)
                 yield from self._change(record)
+                if header.kind == "drift" and self.chosen.takes(header):
+                    yield from unexplained_drift(record)
         elif not self.chosen.takes(header):
             return
         elif header.kind in _USES:
@@ -141,6 +146,10 @@ class Scan:
                 yield from self._use(record)
         elif header.kind == "access.outcome" and header.outcome in ("ok", "unknown") and header.ref is not None:
             yield from self._outcome(index, header)
+        elif header.kind == "log.gap":
+            record = self._readable(index)
+            if record is not None:
+                yield from self._passed.take(record)
         elif header.kind in _DECIDED:
             record = self._readable(index)
             if record is not None:
