@@ -47,7 +47,7 @@ class Story(Paper):
 
     def record(self, index: int) -> Record:
         rec = self.records[index]
-        body: Any = Erased(b"") if index in self.erased else None if rec.plain is None else rec.content
+        body: Any = Erased(self.size) if index in self.erased else None if rec.plain is None else rec.content
         return Record(index, encode_header(rec.header), rec.header, body)
 
     def began(self) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from affidavit import canonical
-from affidavit.record.body import BodyKey, BodySealer, decode_body, encode_body
+from affidavit.record.body import BodyKey, BodySealer, decode_body, encode_body, erased_slot
 from affidavit.record.frame import encode_bundle, encode_frame, segment_header, segment_name
 from affidavit.record.header import Header, Log, Source, Time, encode_header
 from affidavit.record.ids import uuid7
@@ -25,6 +25,8 @@ from affidavit.state.changing import decide_change, genesis_ops, strongest
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Decider, Request
 from affidavit.state.fold import State
+from affidavit.state.hidden import encode_hidden, hide
+from affidavit.state.logadmin import decide_log_admin
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import Tree, leaf_hash
 from affidavit.tlog.keys import SignerKey
@@ -43,10 +45,12 @@ VISITS, PATIENTS = ("public", "visits"), ("public", "patients")
 
 @dataclass(frozen=True)
 class Rec:
-    """A record on paper: its header, whose `body` is filled in when it is written, and its plaintext."""
+    """A record on paper: its header, whose `body` is filled in when it is written, and its plaintext. `slot` stands in
+    the place of its body, where that was erased."""
 
     header: Header
     plain: bytes | None
+    slot: bytes | None = None
 
     @property
     def content(self) -> dict[str, Any]:
@@ -172,6 +176,29 @@ class Paper:
 
     def _decided(self, ops: Sequence[Op], actor: str, decision: str) -> dict[str, Any]:
         return {"actor": actor, "action": strongest(ops), "decision": decision, "decided": self.state.index}
+
+    def erase(self, index: int, actor: str = ALICE) -> int:
+        """An erase record for the record at `index`, whose body is a stub from now on."""
+        by = self.erase_record(index, actor)
+        self.records[index] = replace(self.records[index], slot=stub_of(self.records[index], by))
+        return by
+
+    def erase_record(self, index: int, actor: str = ALICE) -> int:
+        """An erase record, as policy decides it, and nothing else."""
+        record = self.records[index]
+        at = self.now_ns
+        decided = decide_log_admin(self.state, actor, at)
+        credential = {ALICE: "uid-desk-1000", CAROL: "uid-desk-1001"}[actor]
+        content = {
+            "reason": "test",
+            "record": {"kind": record.header.kind, "actor": record.header.actor, "body": digest_of(record)},
+            "authorization": decided.block(),
+            "decided_at": format_moment(at),
+            "via": {"method": "uid", "credential": credential, "file_access": False},
+        }
+        fields = {"actor": actor, "action": "admin", "decision": decided.decision, "decided": self.state.index}
+        fields |= {} if decided.allowed else {"outcome": "none"}
+        return self.add("erase", LEDGER, content, ref=index, **fields)
 
     # -- a gateway -------------------------------------------------------------------------------------------------
 
@@ -358,8 +385,21 @@ def stored(records: Sequence[Rec]) -> list[tuple[bytes, bytes]]:
         else:
             digest = hashlib.sha256(record.plain).digest()
             header = with_fields(record.header, body=digest.hex())
-            pairs.append((encode_header(header), sealer.seal(record.plain, digest)))
+            slot = sealer.seal(record.plain, digest) if record.slot is None else record.slot
+            pairs.append((encode_header(header), slot))
     return pairs
+
+
+def digest_of(record: Rec) -> str:
+    """The digest of a record's body, hex."""
+    assert record.plain is not None
+    return hashlib.sha256(record.plain).hexdigest()
+
+
+def stub_of(record: Rec, by: int) -> bytes:
+    """The slot of a record that the record `by` erased."""
+    changes = record.header.kind in STATE_KINDS
+    return erased_slot(by, encode_hidden(hide(decode_ops(record.content["objects"]))) if changes else b"")
 
 
 def write_log(

@@ -202,6 +202,7 @@ TIMELINE_LIMIT_MAX = 10_000  # records in one answer; whoever wants more exports
 
 # Verify
 VERIFY_FINDINGS_MAX = 100  # kept for each duty; the rest is counted: a verdict must stay readable
+VERIFY_REASONS_MAX = 20  # reasons and erased records named for each duty; the rest is counted
 VERIFY_KEPT_MAX = 1_000  # checkpoints kept elsewhere in one verification
 VERIFY_BESIDE_MAX = 1_000  # checkpoints beside the log, the newest: six weeks of one an hour
 VERIFY_KEY_FILE_BYTES_MAX = 65_536  # a file of verifier keys or body keys

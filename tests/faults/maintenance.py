@@ -1,4 +1,4 @@
-"""Commands that change a log's folder as a whole, killed or failed at a system call: rotate, recover, backup.
+"""Commands that change a log's folder as a whole, killed or failed at a system call: rotate, recover, backup, erase.
 
     python tests/faults/maintenance.py [--seed N] [--seconds N]
 
@@ -23,10 +23,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from erasecase import holders
 from injection import NO_STRACE, WRITING, Unsupported, _attach, whole_lines
 from recovercase import append, made
 
@@ -39,6 +40,7 @@ from affidavit.compose.site import Site
 from affidavit.durable import OsDisk
 from affidavit.errors import AffidavitError
 from affidavit.ledger.keys import Secrets
+from affidavit.ledger.reader import Reader
 from affidavit.limits import TILE_BYTES_MAX
 from affidavit.record.frame import Stored
 from affidavit.tlog.keys import VerifierKey
@@ -167,6 +169,50 @@ class Recover:
         return wrong_with(root, self.before)
 
 
+class Erase:
+    """`affidavit erase`, on the log's own files: a body of the full bundle."""
+
+    #: Run again it is done, or says that it was done before.
+    statuses = frozenset({0, 2})
+
+    def __init__(self, base: Path) -> None:
+        self.template = made(base / "erase", RECORDS)
+        self.index = 100
+        before = known(self.template)
+        self.slot = before.records[self.index][1]
+        # What was erased is compared by its header alone.
+        records = [*before.records]
+        self.before = replace(before, records=tuple(records[: self.index]))
+        self._after = tuple(records[self.index + 1 :])
+
+    def command(self, root: Path) -> list[str]:
+        return ["erase", str(self.index), "--reason", "r", "--json", "--data", str(root)]
+
+    def broken_off(self, root: Path, result: Result) -> list[str]:
+        del result
+        wrong = wrong_with(root, self.before)
+        records = Site(root).read_only()
+        stubs = [one.index for one in map(records.record, range(records.size)) if one.header.kind == "erase"]
+        left = holders(root, self.slot)
+        if bool(stubs) == bool(left):
+            wrong.append(f"{len(stubs)} erase records, and the body stands in {left or 'no file'}")
+        first = self.index + 1
+        stored = stored_from(root, first, len(self._after))
+        lost = [first + at for at, one in enumerate(self._after) if stored[at] != one]
+        return [*wrong, f"lost or altered: {lost[:10]}"] if lost else wrong
+
+    def finished(self, root: Path) -> list[str]:
+        left = holders(root, self.slot)
+        return wrong_with(root, self.before) + [f"the body stands in {one}" for one in left]
+
+
+def stored_from(root: Path, first: int, count: int) -> list[Stored]:
+    """The exact bytes of records."""
+    site = Site(root)
+    reader = Reader.of_folder(root, site.disk, site.secrets.body_keys_by_id, site.keys())
+    return [reader.stored(first + at) for at in range(count)]
+
+
 class Backup:
     """`affidavit backup` of a log that has grown since the copy was made."""
 
@@ -191,8 +237,8 @@ class Backup:
         return [f"the copy: {one}" for one in unproven(root / "copy", self.before)]
 
 
-Work = Rotate | Recover | Backup
-WORKS: Mapping[str, Callable[[Path], Work]] = {"rotate": Rotate, "recover": Recover, "backup": Backup}
+Work = Rotate | Recover | Backup | Erase
+WORKS: Mapping[str, Callable[[Path], Work]] = {"rotate": Rotate, "recover": Recover, "backup": Backup, "erase": Erase}
 
 
 # Lives
@@ -267,10 +313,10 @@ def again(arguments: list[str], folder: Path) -> tuple[int, str]:
 class Campaign:
     """All works on their prepared logs."""
 
-    def __init__(self, base: Path, result: Result) -> None:
+    def __init__(self, base: Path, result: Result, names: Collection[str] = tuple(WORKS)) -> None:
         self._base = base
         self._result = result
-        self._works = {name: make(base / name) for name, make in WORKS.items()}
+        self._works = {name: WORKS[name](base / name) for name in names}
         self._numbers = itertools.count()
 
     def counts(self, name: str) -> Counter[str]:
@@ -315,7 +361,9 @@ class Campaign:
                 wrong.append(f"an error that is none of the product's: {life.said[-800:]}")
             wrong += work.broken_off(root, self._result)
             status, said = again(work.command(root), folder)
-            wrong += [] if status == 0 else [f"run again it ends with {status}: {said[-500:]}"]
+            wrong += (
+                [] if status in getattr(work, "statuses", (0,)) else [f"run again it ends with {status}: {said[-500:]}"]
+            )
             wrong += work.finished(root)
             self._result.violations += [f"{name} {call}:{verb}:when={when}: {one}" for one in wrong]
 

@@ -55,7 +55,7 @@ REOPENING = (
     Plant(
         "the newest bundles are not compared with the journal",
         "ledger/recovery.py",
-        {"        check_edge(opening.disk, opening.layout, published, base, self._recent)\n": ""},
+        {"        check_edge(opening.disk, opening.layout, published, base, self._recent, self._erasures)\n": ""},
         "bodies or entries that were altered at the edge are published on",
         "tests/unit/ledger/test_recovery.py::test_published_files_that_were_altered_are_noticed",
     ),

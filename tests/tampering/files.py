@@ -8,7 +8,7 @@ from pathlib import Path
 
 from logmaker import ORIGIN, write_log
 
-from affidavit.record.body import plain_slot
+from affidavit.record.body import erased_slot, plain_slot
 from affidavit.record.frame import Frame, decode_bundle, encode_bundle, encode_frame, read_frames
 from affidavit.tlog.checkpoint import Checkpoint, sign_checkpoint
 from affidavit.tlog.hashing import full_subtree_root, leaf_hash
@@ -306,7 +306,7 @@ def _bodies() -> list[Tampering]:
         return _row(part, deed, alter, Found(11, code, where=path, index=index))
 
     another = plain_slot(b'{"salt":"AAAAAAAAAAAAAAAAAAAAAA"}')
-    stub = b"\x03\0\0\0\0stub"
+    stub = erased_slot(310, b"")
     return [
         content("a body changed", _put(220, lambda slot: slot[:-1] + bytes([slot[-1] ^ 1])), 220),
         content("two bodies swapped", _swap(220, 222), 222),

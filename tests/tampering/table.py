@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tampering.anchors import ANCHOR_ROWS
 from tampering.endings import ENDING_ROWS
+from tampering.erasures import ERASURE_ROWS
 from tampering.files import FILE_ROWS
 from tampering.kinds import LONG, RECEIPT_CHECK, Found, Tampering
 from tampering.receipts import RECEIPT_ROWS
@@ -14,7 +15,7 @@ from tampering.witnessed import WITNESSED_ROWS
 
 #: The control: nothing is altered, and nothing must be found.
 HONEST = Tampering("nothing", "nothing altered", lambda case: None, (), "there is nothing to find", LONG)
-SEALED_ROWS = [*THIEF_ROWS, *ENDING_ROWS, *ANCHOR_ROWS]
+SEALED_ROWS = [*THIEF_ROWS, *ENDING_ROWS, *ANCHOR_ROWS, *ERASURE_ROWS]
 ROTATION_TITLE = (
     "**By somebody with root and one of the keys of a log whose key was rotated; the auditor knows the first**"
 )

@@ -21,7 +21,7 @@ from affidavit.errors import AffidavitError, Conflict, Denied, InvalidInput, Una
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
 from affidavit.limits import APPROVERS_TRIED_MAX, REASON_CHARS_MAX, REPLAN_MAX
-from affidavit.record.body import SALT_BYTES, encode_body, salt_text
+from affidavit.record.body import SALT_BYTES, Erased, encode_body, salt_text
 from affidavit.record.draft import Answer, Draft, Refusal
 from affidavit.record.ids import RANDOM_BYTES, uuid7
 from affidavit.record.read import Record
@@ -354,6 +354,10 @@ class Administration:
                 "approval.index", f"There is no record {index}.", "See `affidavit timeline kind:proposal`."
             )
         record = self._records.record(index)
+        if record.header.kind == "proposal" and isinstance(record.body, Erased):
+            raise InvalidInput(
+                "approval.erased", f"Proposal {index} was erased by record {record.body.by}.", "Propose it again."
+            )
         if record.header.kind != "proposal" or not isinstance(record.body, dict):
             raise InvalidInput(
                 "approval.kind", f"Record {index} is no proposal.", "See `affidavit timeline kind:proposal`."

@@ -23,6 +23,7 @@ from affidavit.state.fold import State, Version
 from affidavit.state.objects import check_object, complete_object
 
 GROUP_PREFIX = "group:"
+_PROFILE_MEMBERS = frozenset({"handle", "name", "mail", "logins"})
 _IDENTITY_MEMBERS = frozenset({"kind", "status", "attributes", "handle", "name", "mail", "logins"})
 _SHOWN_CHARS = 300
 _PLAIN_KINDS = frozenset({"group", "policy", "schema", "system", "source"})
@@ -134,8 +135,9 @@ def _compare(
         if name in based and based[name] != version:
             raise _stale(name, based[name], current, state.index)
         after = None if value is None else check_object(name, complete_object(name, value))
-        before = None if current is None else current.value
-        if after == before:
+        erased = current is not None and current.erased
+        before = None if current is None or erased else current.value
+        if after == before and not erased:
             if after is None and not name.startswith("profile/"):
                 raise InvalidInput("apply.unknown", f"There is no {name} to delete.", "Leave it out.")
             continue
@@ -143,7 +145,7 @@ def _compare(
             ops.append(Put(name, version, after, new_salt()))
         elif version is not None:
             ops.append(Delete(name, version))
-        differences.append(Difference(name, _shown(state, name, made), version, before, after))
+        differences.append(Difference(name, shown(state, name, made), version, before, after))
     return Plan(tuple(ops), tuple(differences))
 
 
@@ -215,12 +217,17 @@ def _identity(
             )
     identity = known or names.of_new(handle)
     old, profile = (_value(state, f"{kind}/{identity}") for kind in ("identity", "profile"))
-    return {
+    wanted: dict[str, dict[str, Any] | None] = {
         f"identity/{identity}": {
             "kind": value.get("kind", old.get("kind", "human")),
             "status": value.get("status", old.get("status", "active")),
             "attributes": _pairs(value["attributes"]) if "attributes" in value else old.get("attributes", []),
         },
+    }
+    held = state.get(f"profile/{identity}")
+    if held is not None and held.erased and not _PROFILE_MEMBERS & value.keys():
+        return wanted  # a person who was forgotten gets no name again unless one is given
+    return wanted | {
         f"profile/{identity}": {
             "handle": value.get("handle", profile.get("handle", handle)),
             "name": value.get("name", profile.get("name", handle)),
@@ -285,7 +292,7 @@ def _pairs(value: Any) -> Any:
 
 def _value(state: State, name: str) -> dict[str, Any]:
     version = state.get(name)
-    return {} if version is None else version.value
+    return {} if version is None or version.erased else version.value
 
 
 def _version(name: str, version: Any) -> int | None:
@@ -294,7 +301,8 @@ def _version(name: str, version: Any) -> int | None:
     raise InvalidInput("apply.based", f"based of {name} must be the index of a record, or null.")
 
 
-def _shown(state: State, name: str, made: Mapping[str, str]) -> str:
+def shown(state: State, name: str, made: Mapping[str, str]) -> str:
+    """An object's name with handles for identity ids, also those of people who are `made` just now."""
     return "/".join(
         made.get(part) or state.handle_of(part) or part if part.startswith("u-") else part for part in name.split("/")
     )

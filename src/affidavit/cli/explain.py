@@ -42,10 +42,10 @@ def _rules(answer: dict[str, Any]) -> None:
     for rule in answer["rules"]:
         put = "" if rule["version"] is None else f" (put by record {rule['version']})"
         say(f"  rule {rule['shown']}{put}", "allow" if answer["decision"] == "allow" else "deny")
-        text = rule["text"] if rule["text"] is not None else grant_text(rule["value"] or {})
+        text = rule["text"] if rule["text"] is not None else grant_text(rule["value"] or {}, rule["erased_by"])
         for line in text.strip().splitlines():
             say(f"    {line}")
-        if not rule["agrees"]:
+        if rule["agrees"] is False:
             say("    This is not the text whose digest was recorded.", "deny")
     if answer["errors"]:
         for error in answer["errors"]:
@@ -61,11 +61,13 @@ def _rules(answer: dict[str, Any]) -> None:
         if grant["name"] not in decided:
             counted = "counted too" if grant["counted"] else "did not count at that moment"
             say(f"  {grant['shown']} (put by record {grant['version']}): {counted}")
-            say(f"    {grant_text(grant['value'] or {})}")
+            say(f"    {grant_text(grant['value'] or {}, grant['erased_by'])}")
 
 
-def grant_text(value: dict[str, Any]) -> str:
+def grant_text(value: dict[str, Any], erased_by: int | None = None) -> str:
     """A grant as a person says it."""
+    if erased_by is not None:
+        return f"What it said was erased by record {erased_by}."
     resource = value.get("resource", {})
     text = f"{', '.join(value.get('actions', ()))} on {resource.get('type', '')} {resource.get('id', '')}"
     text += f", from {value.get('start') or 'ever'} until {value.get('end') or 'taken away'}"
@@ -100,7 +102,9 @@ def _context(answer: dict[str, Any]) -> None:
     _title(f"Context: record {context['index']}, compared with the one before, record {context['previous']}")
     for item in context["differences"]:
         say(f"  {item['what']}: {_brief(item['before'])} -> {_brief(item['after'])}", "change")
-    if not context["differences"]:
+    if context["erased_by"] is not None:
+        say(f"  Not known: one of the two was erased by record {context['erased_by']}.", "unknown")
+    elif not context["differences"]:
         say("  No difference.")
 
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from affidavit.cli.options import DEFAULTS, Common
 from affidavit.cli.output import print_json, say
 from affidavit.cli.watching import progress
+from affidavit.evidence.wording import list_words
 
 if TYPE_CHECKING:
     from affidavit.ledger.fsck import Examination
@@ -61,6 +62,9 @@ def _print(found: Examination) -> None:
     if found.torn is not None:
         say("The journal ends in a torn write, which nobody was told about; the next start cuts it.")
     say(f"Bodies read: {found.bodies_read}. Kept checkpoints compared: {found.kept}.")
+    if found.erased:
+        listed = list_words([f"{index} (by record {by})" for index, by in sorted(found.erased.items())], 8)
+        say(f"Erased, each by a record that says so: {listed}.")
     if found.bodies_unread:
         say(f"{found.bodies_unread} bodies could not be read: no key in secrets/body.keys opens them.", "unknown")
     if found.whole:

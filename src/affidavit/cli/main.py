@@ -50,6 +50,7 @@ COMMANDS = (
     ("recover", "affidavit.cli.recover", "recover"),
     ("backup", "affidavit.cli.backup", "backup"),
     ("export", "affidavit.cli.export", "export"),
+    ("erase", "affidavit.cli.erase", "erase"),
 )
 _HELP = ("--help", "-h")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it

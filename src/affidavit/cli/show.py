@@ -9,7 +9,7 @@ from affidavit.cli.output import print_json, say
 
 _BODY_STATES = {
     "none": "This kind of record has no body here.",
-    "erased": "The body was erased.",
+    "erased": "The body was erased by record {erased_by}: see `affidavit show {erased_by}`.",
     "unreadable": "The body is encrypted under a key that is not in secrets/body.keys.",
 }
 
@@ -29,5 +29,5 @@ def show(index: str, /, *, common: Common = DEFAULTS) -> int:
     say("header")
     say(json_text(view["header"]))
     say("body")
-    say(json_text(view["body"]) if view["body"] is not None else _BODY_STATES[view["body_state"]])
+    say(json_text(view["body"]) if view["body"] is not None else _BODY_STATES[view["body_state"]].format(**view))
     return 0

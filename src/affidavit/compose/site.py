@@ -12,6 +12,7 @@ from typing import Any
 
 from affidavit.archive.folder import Folder
 from affidavit.capture.administration import Administration, ReadOnly
+from affidavit.capture.erasing import Erasing
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.capture.watch.watcher import WatchStatus
@@ -33,7 +34,7 @@ from affidavit.ledger.agent import AgentKeys
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.ledger import Ledger
-from affidavit.ledger.own import denied_rotation
+from affidavit.ledger.own import Own, denied_rotation
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.publisher import read_checkpoint
 from affidavit.ledger.reader import Reader
@@ -208,6 +209,9 @@ class Site:
             receipt=_no_receipt if ledger is None else ledger.receipt,
             keys=self.keys,
             rotate=_no_rotation if ledger is None else partial(self._rotate, ledger),
+            erasing=Erasing(
+                live, records, self.clock, _no_erasing if ledger is None else ledger.erase, history.forgetting
+            ),
             rotation_denied=_no_denial if ledger is None else partial(_record_denial, ledger),
         )
 
@@ -267,6 +271,12 @@ def _record_denial(ledger: Ledger, reason: str, content: Mapping[str, Any], fiel
 def _no_denial(reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
     """As `_no_rotation`."""
     return _no_rotation(None, reason, content, fields)
+
+
+def _no_erasing(index: int, own: Own) -> int:
+    """For a process that only reads. Raises `Unavailable`."""
+    del own
+    raise Unavailable("log.read_only", f"This process only reads the log; it erases nothing of record {index}.")
 
 
 def _no_receipt(index: int) -> bytes:

@@ -14,6 +14,7 @@ from affidavit.evidence.sentence import Names, because_words, named, sentence
 from affidavit.evidence.wording import duration_words
 from affidavit.history.asof import Records, changes_before
 from affidavit.limits import EXPLAIN_LOOK_BACK_MAX
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
@@ -95,6 +96,9 @@ class Explainer:
         record = self.records.record(index)
         if record.header.kind == "access.outcome" and record.header.ref is not None:
             record = self.records.record(record.header.ref)
+        if isinstance(record.body, Erased):
+            why = f"The body of record {record.index} was erased by record {record.body.by}, so nothing explains it."
+            raise InvalidInput("explain.erased", why, f"See why with `affidavit show {record.body.by}`.")
         if not isinstance(record.body, dict):
             raise InvalidInput("explain.body", f"The body of record {index} cannot be read, so nothing explains it.")
         if not isinstance(record.body.get("authorization"), dict) or record.header.actor is None:
@@ -124,7 +128,8 @@ class Explainer:
                     "name": item["name"],
                     "shown": named(item["name"], self.names),
                     "version": item["version"],
-                    "value": None if version is None else version.value,
+                    "value": None if version is None or version.erased else version.value,
+                    "erased_by": None if version is None else version.erased_by,
                     "counted": (item["start"] is None or item["start"] <= at)
                     and (item["end"] is None or at < item["end"]),
                 }
@@ -173,10 +178,14 @@ class Explainer:
             return None
         current = self.records.record(index)
         previous = self._context_before(current)
+        both = [current] if previous is None else [previous, current]
+        erased = [record.body.by for record in both if isinstance(record.body, Erased)]
+        known = previous is not None and not erased
         return {
             "index": index,
             "previous": None if previous is None else previous.index,
-            "differences": [] if previous is None else context_difference(previous.content, current.content),
+            "differences": context_difference(previous.content, current.content) if previous and known else [],
+            "erased_by": erased[0] if erased else None,
         }
 
     def _context_before(self, current: Record) -> Record | None:
@@ -280,17 +289,20 @@ def _unique(determining: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _rule(item: tuple[str, str], state: StateView, names: Names) -> dict[str, Any]:
-    """A determining rule with its text as of the decision, and whether that is the text whose digest was recorded."""
+    """A determining rule with its text as of the decision, and whether that is the text whose digest was recorded; null
+    where it was erased."""
     name, digest = item
     version = state.get(name) if digest else None
-    value = None if version is None else version.value
+    erased_by = None if version is None else version.erased_by
+    value = None if version is None or version.erased else version.value
     return {
         "name": name,
         "shown": named(name, names),
         "text": _BUILT_IN.get(name, "") if not digest else (value or {}).get("text"),
         "value": value,
         "version": None if version is None else version.version,
-        "agrees": not digest or (version is not None and version.digest == digest),
+        "erased_by": erased_by,
+        "agrees": None if erased_by is not None else not digest or (version is not None and version.digest == digest),
     }
 
 

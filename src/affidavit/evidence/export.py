@@ -1,8 +1,8 @@
 """Exports: each record with every field that it has, and what is missing of it said.
 
 A line holds the index, the header as its bytes say (unknown fields too), and the body's content. `body_state` is
-`present`, `erased`, `unreadable` (no key for it here) or `none` (the record never had one). Encoding the header
-canonically gives the log entry's exact bytes again.
+`present`, `erased` (then `erased_by` is the record that erased it), `unreadable` (no key for it here) or `none` (the
+record never had one). Encoding the header canonically gives the log entry's exact bytes again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def record_fields(record: Record) -> dict[str, Any]:
         "header": canonical.decode(record.raw),
         "body": record.body if isinstance(record.body, dict) else None,
         "body_state": body_state,
+        **({"erased_by": record.body.by} if isinstance(record.body, Erased) else {}),
     }
 
 

@@ -13,6 +13,7 @@ from affidavit.evidence.drifts import explaining, unexplained
 from affidavit.evidence.gaps import gap_words
 from affidavit.evidence.wording import count_words, list_words, moment_words
 from affidavit.record.body import Erased, Unreadable
+from affidavit.record.header import Header
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.read import Record
 
@@ -59,6 +60,8 @@ def headline(record: Record, names: Names) -> Headline:
         below = one_line(objects_words(ops, names, most=8)) if len(ops) > 1 else ""
     elif header.kind == "presented":
         below = one_line(" ".join(map(str, record.content.get("text", ()))))
+    if isinstance(record.body, Erased):
+        below = f"erased by record {record.body.by}"
     return Headline(who, what_words(record, names), verdict_words(record), below)
 
 
@@ -73,7 +76,7 @@ def sentence(record: Record, names: Names, bound_ns: int | None) -> str:
     if because:
         said += f", {because}"
     if isinstance(record.body, Erased):
-        said += " (its body was erased)"
+        said += f" (its body was erased by record {record.body.by})"
     elif isinstance(record.body, Unreadable):
         said += " (its body cannot be read without its key)"
     return said + "."
@@ -116,7 +119,7 @@ def what_words(record: Record, names: Names) -> str:
     if header.kind in _ACCESS_KINDS:
         return _access_words(record)
     if header.kind in STATE_KINDS or header.kind == "proposal":
-        return _change_words(record, names)
+        return _erased_change_words(header) if isinstance(record.body, Erased) else _change_words(record, names)
     if header.kind == "review":
         return f"reviewed record {header.ref} (“{one_line(str(content.get('note', '')))}”)"
     system = f" on {header.system}" if header.system else ""
@@ -246,6 +249,15 @@ def _drift_words(record: Record, names: Names) -> str:
     return said
 
 
+def _erased_change_words(header: Header) -> str:
+    """A change or proposal of which only the header is left."""
+    if header.kind == "proposal":
+        return "was not allowed a change" if header.outcome == "none" else "proposed a change"
+    return {"lapse": "what had expired lapsed", "drift": f"{header.system} was found to enforce something else"}.get(
+        header.kind, "made a change"
+    )
+
+
 def _log_words(record: Record) -> str:
     kind, content = record.header.kind, record.content
     if kind == "log.open":
@@ -259,6 +271,10 @@ def _log_words(record: Record) -> str:
     if kind == "log.key":
         verb = "was not allowed to rotate" if record.header.decision == "deny" else "rotated"
         return f"{verb} the log's key{_reason_words(content)}"
+    if kind == "erase":
+        what = _part(content, "record").get("kind", "record")
+        verb = "was not allowed to erase" if record.header.decision == "deny" else "erased"
+        return f"{verb} the body of record {record.header.ref}, of the kind {what}{_reason_words(content)}"
     if kind == "clock":
         state = "synchronised" if content.get("synchronized") else "not synchronised"
         return f"the clock was {state}"

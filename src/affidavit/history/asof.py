@@ -6,15 +6,16 @@ back from any record without reading what lies between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from affidavit.errors import AffidavitError, Corruption, InvalidInput
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.read import Record
 from affidavit.state.change import Op, decode_ops
 from affidavit.state.fold import State
+from affidavit.state.hidden import Step, decode_hidden
 
 
 class Records(Protocol):
@@ -87,21 +88,26 @@ def ops_of(record: Record) -> tuple[Op, ...]:
         raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
 
 
-def apply_record(state: State, record: Record) -> tuple[Op, ...]:
+def apply_record(state: State, record: Record) -> tuple[Step, ...]:
     """Apply a state-changing record to `state`; what it does. Raises `Corruption` where it does not apply or its root
     differs."""
-    ops = ops_of(record)
-    apply_ops(state, record, ops)
+    steps = apply_change(state, record)
     check_root(state, record)
-    return ops
+    return steps
 
 
-def apply_ops(state: State, record: Record, ops: Sequence[Op]) -> None:
-    """Apply what a record does to `state`. Raises `Corruption` where it does not apply; the root is not looked at."""
+def apply_change(state: State, record: Record) -> tuple[Step, ...]:
+    """Apply what a record does to `state`, and give it; of an erased one the stub, which leads to the same root. Raises
+    `Corruption` where it does not apply; the root is not looked at."""
+    ops = () if isinstance(record.body, Erased) else ops_of(record)
     try:
+        if isinstance(record.body, Erased):
+            left = decode_hidden(record.body.left)
+            return state.apply_hidden(left, record.index, record.body.by, record.header.system)
         state.apply(ops, record.index)
     except AffidavitError as error:
         raise Corruption("state.change", f"The change {record.index} does not apply: {error}") from None
+    return ops
 
 
 def check_root(state: State, record: Record) -> None:

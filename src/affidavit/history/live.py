@@ -27,11 +27,12 @@ from affidavit.state.change import Op
 from affidavit.state.context import build_context, context_digest
 from affidavit.state.deciding import Decider, nesting_of
 from affidavit.state.fold import State, Version
+from affidavit.state.hidden import Step
 from affidavit.state.objects import has_ended
 from affidavit.state.settings import Effective, resolve
 
 #: The kinds of records that the live state has to be shown.
-FOLLOWED_KINDS = STATE_KINDS | {"context"}
+FOLLOWED_KINDS = STATE_KINDS | {"context", "erase"}
 
 _HEARD_EVERY = 1_000  # changes, a tenth of a second
 
@@ -72,7 +73,7 @@ class Live:
     def load(
         cls,
         reader: Records,
-        also: Callable[[Record, Sequence[Op]], None] | None = None,
+        also: Callable[[Record, Sequence[Step]], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Live:
         """The live state of the log that `reader` reads, up to its last record. `also` is shown each change once it has
@@ -101,6 +102,8 @@ class Live:
                     apply_record(self._state, record)
                 elif record.header.kind == "context":
                     self._learn(record)
+                else:
+                    self._forget(record)
             self.index = self._state.index
         if self.index != self._progress.value:
             self._progress.advance(self.index)
@@ -213,6 +216,13 @@ class Live:
         if len(self._views) > CONTEXT_VIEWS_MAX:
             self._views.popitem(last=False)
         return view
+
+    def _forget(self, record: Record) -> None:
+        """An `erase` record: what an erased change put is known no longer, as it would not be after a start."""
+        erased = record.content.get("record")
+        kind = erased.get("kind") if isinstance(erased, dict) else None
+        if record.header.decision == "allow" and record.header.ref is not None and kind in STATE_KINDS:
+            self._state.forget(record.header.ref, record.index)
 
     def _learn(self, record: Record) -> None:
         actor, system = record.header.actor, record.header.system

@@ -13,22 +13,36 @@ applied the same records and found every root as the log says it.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from affidavit.errors import Corruption, Unavailable
-from affidavit.history.asof import Records, changes_before, check_position, ops_of, state_index
+from affidavit.history.asof import (
+    Records,
+    apply_record,
+    changes_before,
+    check_position,
+    ops_of,
+    state_at,
+    state_index,
+)
 from affidavit.history.live import Live
 from affidavit.history.shelves import DAMAGED, OPEN, Bucket, Row, Shelves
-from affidavit.history.view import AsOf, listed_under, object_key, object_payload, value_of
+from affidavit.history.view import HIDDEN, AsOf, hidden_payload, listed_under, object_key, object_payload, value_of
 from affidavit.limits import HISTORY_COMMIT_CHANGES, HISTORY_WAIT_S
+from affidavit.record.body import Erased
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.record.read import Record
 from affidavit.state.change import Op, Put
+from affidavit.state.fold import State
+from affidavit.state.hidden import HiddenTake, Step
+from affidavit.state.map import path_of
 from affidavit.state.trie import EMPTY
 
 _log = logging.getLogger(__name__)
@@ -115,6 +129,22 @@ class History:
         with self._lock:
             self._start_anew()
 
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """While a change is erased nothing of the store lies on disk, and it is built anew after: so whatever stops in
+        between, no file of it holds what is gone. For one at a time."""
+        with self._lock:
+            path, self._path = self._path, None
+            self._start_anew("")
+            if path is not None:
+                _remove(path)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._path = path
+                self._start_anew("")
+
     def close(self) -> None:
         """Close the store's file."""
         with self._lock:
@@ -159,11 +189,11 @@ class History:
         return header.kind in STATE_KINDS and header.root == shelves.root
 
     def _emptied(self, why: str) -> Shelves:
-        _log.warning("The history store %s %s: it is built again from the log.", self._path, why)
+        if why:
+            _log.warning("The history store %s %s: it is built again from the log.", self._path, why)
         if self._path is not None:
             try:
-                for ending in ("", "-journal"):
-                    self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+                _remove(self._path)
                 return Shelves(self._path, self._key, self._origin)
             except (OSError, sqlite3.Error, Corruption) as error:
                 _log.warning("%s cannot be used (%s): as-of answers are kept in memory.", self._path, error)
@@ -176,10 +206,10 @@ class History:
         self._shelves = self._opened()
         self._index = self._shelves.index
 
-    def _start_anew(self) -> None:
+    def _start_anew(self, why: str = "does not hold what was written") -> None:
         self._shelves.close()
         self._changed, self._pending = {}, 0
-        self._shelves = self._emptied("does not hold what was written")
+        self._shelves = self._emptied(why)
         self._index = 0
 
     def _catch_up(self, stand: int) -> None:
@@ -187,9 +217,7 @@ class History:
         self._wait(stand)
         for mend in (self._reopen, self._start_anew, self._keep_in_memory):
             try:
-                for at in changes_before(self._records, stand, self._index):
-                    record = self._records.record(at)
-                    self.take(record, ops_of(record))
+                self._take_between(stand)
                 self.commit()
             except (Corruption, sqlite3.OperationalError) as error:
                 _check_ours(error)
@@ -197,29 +225,41 @@ class History:
             else:
                 return
 
+    def _take_between(self, stand: int) -> None:
+        """Take the changes up to `stand`. What an erased one ended, only a state can tell, which is folded then."""
+        state: State | None = None
+        for at in changes_before(self._records, stand, self._index):
+            record = self._records.record(at)
+            if state is None and isinstance(record.body, Erased):
+                state = state_at(self._records, at)
+            self.take(record, ops_of(record) if state is None else apply_record(state, record))
+
     def _keep_in_memory(self) -> None:
         _log.warning("%s cannot be written: as-of answers are kept in memory.", self._path)
         self._path = None
         self._start_anew()
         self._catch_up(self._checked())
 
-    def _take_checked(self, record: Record, ops: Sequence[Op]) -> None:
+    def _take_checked(self, record: Record, steps: Sequence[Step]) -> None:
         if self._failed:
             return
         try:
-            self.take(record, ops)
+            self.take(record, steps)
         except (Corruption, sqlite3.OperationalError):
             # The first question will mend it. Loading the live state must not fail by it.
             self._failed = True
             self._changed, self._pending, self._index = {}, 0, self._shelves.index
 
-    def take(self, record: Record, ops: Sequence[Op]) -> None:
+    def take(self, record: Record, steps: Sequence[Step]) -> None:
         """Take the change that `record` made, the next one after the store's index; earlier ones are passed over."""
         with self._lock:
             if record.index < self._index:
                 return
-            for op in ops:
-                self._take(record.index, op)
+            for step in steps:
+                if isinstance(step, HiddenTake):
+                    self._take_hidden(record.index, step)
+                else:
+                    self._take(record.index, step)
             self._index = record.index + 1
             self._root = record.header.root or ""
             self._pending += 1
@@ -234,14 +274,34 @@ class History:
             changed, self._changed, self._pending = self._changed, {}, 0
             self._shelves.write(changed, self._index, self._root)
 
+    def _take_hidden(self, index: int, step: HiddenTake) -> None:
+        """An operation of an erased change: what it ended, and what is hidden from then on."""
+        self._end_hidden(index, step.path)
+        if step.taken is not None:
+            for where, item in self._end(index, step.taken):
+                self._bucket(where).close(where, item, index)
+        if step.hidden is not None:
+            self._bucket(HIDDEN).open(Row(HIDDEN, step.path.hex(), index, OPEN, hidden_payload(step.hidden)))
+
+    def _end_hidden(self, index: int, path: bytes) -> None:
+        if path.hex() in self._bucket(HIDDEN).standing.get(HIDDEN, {}):
+            self._bucket(HIDDEN).close(HIDDEN, path.hex(), index)
+
+    def _end(self, index: int, name: str) -> set[tuple[str, str]]:
+        """Close the row of an object, where it stands; the lists that it stood in."""
+        key = object_key(name)
+        before = self._bucket(key).standing.get(key, {}).get("")
+        if before is None:
+            return set()
+        self._bucket(key).close(key, "", index)
+        return listed_under(name, value_of(before))
+
     def _take(self, index: int, op: Op) -> None:
         key = object_key(op.name)
-        before = self._bucket(key).standing.get(key, {}).get("")
-        old: set[tuple[str, str]] = set()
         new: set[tuple[str, str]] = set()
-        if before is not None:
-            old = listed_under(op.name, value_of(before))
-            self._bucket(key).close(key, "", index)
+        if self._bucket(HIDDEN).standing.get(HIDDEN):
+            self._end_hidden(index, path_of(op.name))
+        old = self._end(index, op.name)
         if isinstance(op, Put):
             new = listed_under(op.name, op.value)
             self._bucket(key).open(Row(key, "", index, OPEN, object_payload(op)))
@@ -264,6 +324,18 @@ class History:
             if time.monotonic() > until:
                 raise Unavailable("history.behind", f"The live state has not reached {stand}.", "Try again.")
             time.sleep(_LOOK_S)
+
+
+def _remove(path: Path) -> None:
+    """Remove a store's files, durably. Raises `OSError`."""
+    for ending in ("", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    if path.parent.exists():
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _check_ours(error: Exception) -> None:

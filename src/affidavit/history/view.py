@@ -7,8 +7,8 @@ the store's rows and is never written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -19,7 +19,8 @@ from affidavit.record.body import salt_text
 from affidavit.state import references
 from affidavit.state.change import SALT_BYTES, Op, Put, check_ops, salt_bytes
 from affidavit.state.fold import UNIQUE, Version, check_based, groups_above, lookups_of, taken_error
-from affidavit.state.map import owner_of
+from affidavit.state.hidden import ErasedValue, Hidden
+from affidavit.state.map import owner_of, path_of
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
 
@@ -27,7 +28,10 @@ from affidavit.state.policy import Policy, parse_policy
 LISTED = frozenset({"group", "policy", "schema", "settings", "source", "system"})
 _OWNED = frozenset({"grant", "membership", "reported"})
 _values = msgspec.json.Decoder(dict[str, Any])
+_erasures = msgspec.json.Decoder(tuple[int, str | None])
 _OBJECT = "object/"
+#: The key of the rows of objects whose values were erased: their items are paths in hex.
+HIDDEN = "hidden"
 _HANDLE = "handle"
 
 
@@ -52,7 +56,13 @@ class AsOf:
         """The version of an object, or None."""
         for row in self._rows(object_key(name)):
             return version_of(name, row)
-        return None
+        hidden = self.hidden.get(int.from_bytes(path_of(name), "big")) if self.hidden else None
+        return None if hidden is None else Version(name, ErasedValue(hidden), hidden.version, "", "")
+
+    @cached_property
+    def hidden(self) -> Mapping[int, Hidden]:
+        """The objects whose values were erased, by their path in the state map."""
+        return {int(row.item, 16): hidden_of(row) for row in self._rows(HIDDEN)}
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin with `prefix`, sorted. Quick for the prefixes that `State.names` is quick for, and for kinds
@@ -88,7 +98,7 @@ class AsOf:
     def handle_of(self, identity: str) -> str | None:
         """The handle in the profile of an identity, or None."""
         profile = self.get(f"profile/{identity}")
-        return None if profile is None else str(profile.value["handle"])
+        return None if profile is None or profile.erased else str(profile.value["handle"])
 
     def identity_of_handle(self, handle: str) -> str | None:
         """The identity whose profile has this handle, or None."""
@@ -103,7 +113,9 @@ class AsOf:
         after._at = self._at
         for op in ops:
             held = self.get(op.name)
-            if held is not None:
+            if held is not None and held.erased:
+                over.setdefault(HIDDEN, {})[path_of(op.name).hex()] = None
+            elif held is not None:
                 for where, item in ((object_key(op.name), ""), *listed_under(op.name, held.value)):
                     over.setdefault(where, {})[item] = None
         for op in ops:
@@ -153,6 +165,17 @@ def list_key(owner: str) -> str:
 def object_payload(put: Put) -> bytes:
     """What the row of a version carries: its salt and canonical value."""
     return salt_bytes(put.salt) + canonical.encode_trusted(put.value)
+
+
+def hidden_payload(hidden: Hidden) -> bytes:
+    """What the row of a hidden object carries: who erased it, and on which system it was."""
+    return msgspec.json.encode((hidden.by, hidden.system))
+
+
+def hidden_of(row: Row) -> Hidden:
+    """The hidden object of a row."""
+    by, system = _erasures.decode(row.payload)
+    return Hidden(row.start, by, system)
 
 
 def version_of(name: str, row: Row) -> Version:

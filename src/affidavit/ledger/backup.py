@@ -300,6 +300,12 @@ class Backup:
         for stray in find_strays(self._disk, self._target, signed.size, signed.size):
             if stray.rubbish:
                 self._disk.unlink(self._target.root / stray.where)
+        # Partials of earlier runs hold bodies that may have been erased since; the checkpoint speaks of the newest.
+        number, width = divmod(signed.size, TILE_WIDTH)
+        partials = self._target.slots(number, 1).parent
+        for name in self._disk.names(partials):
+            if name != str(width):
+                self._disk.unlink(partials / name)
 
     def _write(self, files: Sequence[tuple[Path, bytes]], mode: int) -> None:
         if files:

@@ -25,6 +25,7 @@ from affidavit.ledger.strays import Stray, find_strays
 from affidavit.limits import FSCK_FAULTS_MAX, NOTE_BYTES_MAX, TILE_BYTES_MAX, TILE_WIDTH
 from affidavit.record.body import BodyKey
 from affidavit.record.frame import segment_name
+from affidavit.record.header import Header
 from affidavit.tlog.checkpoint import Checkpoint, open_checkpoint
 from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.tiles import tile_path, tiles_of
@@ -40,6 +41,7 @@ class Remedy(Enum):
     CLEAN = "`affidavit fsck --clean` removes it."
     LOOK = "It belongs to no log: find out who put it there, and move it out."
     KEY = "Bring the key back to secrets/body.keys: what it sealed could not be read."
+    ERASE = "Erase it again with `affidavit erase`: somebody has put the body back."
     NEW = "This log cannot go on; see `affidavit recover` for what is possible."
 
 
@@ -62,7 +64,8 @@ class Examination:
     root. `signed` is the newest checkpoint here that verifies, `published` whether it lies where it belongs. `bundles`
     and `tiles` are what must be written again of what is published, `journal_from` from which index on the journal must
     be, `journal_in_order` its segments up to the first that does not go on from the one before. `journal_end` is where
-    it first breaks off after what is published, `journal_last` the index after the last record in it. `snapshot`: what
+    it first breaks off after what is published, `journal_last` the index after the last record in it. `erased` gives,
+    by erased record, the `erase` record that names it, published or not. `snapshot`: what
     stands open was compared with a fold of the records.
     """
 
@@ -88,6 +91,7 @@ class Examination:
     bundles: set[int] = field(default_factory=set)
     tiles: dict[str, bytes] = field(default_factory=dict)
     strays: list[Stray] = field(default_factory=list)
+    erased: dict[int, int] = field(default_factory=dict)
 
     @property
     def beyond(self) -> int:
@@ -117,6 +121,7 @@ class Examination:
             "kept_checkpoints": self.kept,
             "snapshot_compared": self.snapshot,
             "bodies": {"read": self.bodies_read, "unread": self.bodies_unread},
+            "erased": [{"index": index, "by": by} for index, by in sorted(self.erased.items())],
             "faults_count": self.faults_count,
             "faults": [
                 {"code": one.code, "where": one.where, "index": one.index, "message": one.message,
@@ -167,6 +172,7 @@ class _Examiner:
         self._unlike: list[tuple[Piece, Hashed]] = []  # pieces whose copies differ, judged once the root is known
         self._slots: dict[int, tuple[list[int], list[int], list[int]]] = {}
         self._erased: dict[int, bool] = {}  # stubs that no erase record names so far: whether the journal has the body
+        self._stubs: set[int] = set()
 
     def run(self) -> Examination:
         found, salvage = self._found, self._salvage
@@ -184,6 +190,7 @@ class _Examiner:
         leftovers = Leftovers(self._disk, self._layout, found.size, newest)
         for index, record in pieces.beyond():  # to its end, so that damage there is seen too
             leftovers.take(index, record)
+            self._note_erasure(index, self._judge.header(record[0]))
         self._judge_tree(trees, leftovers)
         self._judge_slots()
         self._judge_journal()
@@ -288,13 +295,14 @@ class _Examiner:
             header = self._judge.header(raw)
             if header is None:
                 continue  # the entry is the fault
-            if header.kind == "erase" and header.ref is not None:
-                self._erased.pop(header.ref, None)
+            if self._note_erasure(index, header) and header.ref not in self._stubs:
+                self._say_not_erased(index, header)
             body = header.body
             state = self._judge.state(slot, body)
             same = record is None or record[1] == slot
             other = state if record is None or same else self._judge.state(record[1], body)
             if state == "erased":
+                self._stubs.add(index)
                 self._erased[index] = other == "right"
             elif state == "unread" and same:
                 self._found.bodies_unread += 1
@@ -306,6 +314,22 @@ class _Examiner:
                 (wrong if other == "right" and not same else lost).append(index)
         if any(judged):
             self._slots[piece.number] = judged
+
+    def _note_erasure(self, index: int, header: Header | None) -> bool:
+        """Whether it is that of an allowed erasure; what that erased is a stub with good reason."""
+        if header is None or header.kind != "erase" or header.decision != "allow" or header.ref is None:
+            return False
+        self._found.erased[header.ref] = index
+        self._erased.pop(header.ref, None)
+        return True
+
+    def _say_not_erased(self, index: int, header: Header) -> None:
+        at = header.ref or 0
+        number = at // TILE_WIDTH
+        width = min(TILE_WIDTH, self._found.size - number * TILE_WIDTH)
+        where = str(self._layout.slots(number, width).relative_to(self._layout.root))
+        message = f"Record {index} erased the body of record {at}, but it is still there."
+        self._fault("body.not_erased", where, message, Remedy.ERASE, at)
 
     # -- judging ---------------------------------------------------------------------------------------------------
 

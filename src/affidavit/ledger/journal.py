@@ -185,6 +185,38 @@ class Journal:
         self.next = first + len(records)
         return len(frame)
 
+    def replace(self, index: int, slot: bytes) -> None:
+        """Write the segment that holds the record at `index` again, whole, with another slot for that record.
+
+        Durable on return; nothing, where the journal begins later. Whatever was filled ahead goes. Raises
+        `Unavailable` or `Corruption`: stop.
+        """
+        first = max((one for one in segments_of(self._disk, self._folder) if one <= index), default=None)
+        if first is None:
+            return
+        path = self._folder / segment_name(first)
+        data = self._disk.read(path, SEGMENT_BYTES_MAX)
+        if data is None:
+            raise Corruption("journal.segment", f"The journal segment {path.name} is gone.", _HINT)
+        check_segment_header(data, first, self._origin)
+        parts = [data[:SEGMENT_HEADER_BYTES]]
+        for found in read_frames(data):
+            if isinstance(found, Damage):
+                raise _corruption(first, found.offset, found.reason)
+            part = data[found.offset : found.end]
+            if found.first <= index < found.first + len(found.records):
+                records = list(found.records)
+                records[index - found.first] = (records[index - found.first][0], slot)
+                part = encode_frame(found.first, records)
+            parts.append(part)
+        whole = b"".join(parts)
+        write_whole(self._disk, self._temporary, [(path, whole)], PRIVATE)
+        if first == self.segment:
+            opened = self._disk.open_append(path)
+            self._file.close()
+            self._file = opened
+            self._end = self._filled = len(whole)
+
     def close(self) -> None:
         """Close the file. What was appended is durable already."""
         self._file.close()

@@ -77,6 +77,11 @@ class Layout:
         return self.root / "unfinished" / "journal"
 
     @property
+    def erasing(self) -> Path:
+        """For body bundles that are written again without what was erased."""
+        return self.root / "unfinished" / "erasing"
+
+    @property
     def snapshotting(self) -> Path:
         """For a snapshot that is still being written."""
         return self.root / "unfinished" / "standing"

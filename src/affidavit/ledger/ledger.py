@@ -20,13 +20,13 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from affidavit.clock import Clock, ClockStatus
-from affidavit.durable import Disk, Lock, clear_temporary
-from affidavit.errors import AffidavitError, InvalidInput, Unavailable
-from affidavit.ledger.builder import remove_left_partials, remove_unsigned
+from affidavit.durable import Disk, Lock
+from affidavit.errors import AffidavitError, Unavailable
 from affidavit.ledger.clockwatch import ClockWatch
+from affidavit.ledger.erasing import Eraser, check_decided, check_erasable, stub_of
 from affidavit.ledger.group import Group
 from affidavit.ledger.intake import (
     CLOSED,
@@ -44,23 +44,17 @@ from affidavit.ledger.keeper import Keeper
 from affidavit.ledger.kept import KeptCheckpoints
 from affidavit.ledger.keys import Secrets
 from affidavit.ledger.layout import Layout
+from affidavit.ledger.opening import open_folder
 from affidavit.ledger.own import Host, Own, key_record, start_records
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.reader import Reader
 from affidavit.ledger.receipts import Receipts
-from affidavit.ledger.recovery import Opening, Progress, Recovered, recover
-from affidavit.ledger.rotate import (
-    FileKeys,
-    Keyring,
-    Successor,
-    finish_rotation,
-    prepare_rotation,
-    resume_signer,
-    waiting_note,
-)
+from affidavit.ledger.recovery import Progress, Recovered
+from affidavit.ledger.rotate import Keyring, Successor, finish_rotation, prepare_rotation
 from affidavit.ledger.sequencer import Sequencer
 from affidavit.ledger.signer import Purpose, signed_note
 from affidavit.ledger.snapshot import snapshot_key
+from affidavit.ledger.unpublished import Unpublished
 from affidavit.limits import (
     GC_RECORDS_MIN,
     PUBLISH_EARLY_BYTES,
@@ -80,6 +74,7 @@ from affidavit.tlog.keys import SignatureLine, VerifierKey
 _log = logging.getLogger(__name__)
 _STREAM_BYTES = 16
 Follower = Callable[[Sequence[Record]], None]
+_Result = TypeVar("_Result")
 
 
 class Ledger:
@@ -114,6 +109,8 @@ class Ledger:
             host.randomness,
             self._kind_of,
         )
+        #: How many bodies were erased: readers ask.
+        self.erasures = 0
         self._old = self.reader()  # of the writer's thread alone
         self._receipts = Receipts(
             secrets.origin, lambda text: signed_note(self._publisher.signer, Purpose.RECEIPT, text), self.reader()
@@ -121,14 +118,11 @@ class Ledger:
         key = snapshot_key(secrets.digest_key)
         self._keeper = Keeper(disk, layout, key, found.published_standing, found.snapshot_size)
         self._keeper.note(found.standing.size, found.unpublished)
+        self._eraser = Eraser(disk, layout)
         self._intake = Intake()
-        # `_changed` guards everything below, and is notified when something is published or the ledger has failed.
-        self._changed = threading.Condition()
-        self._recent = found.recent
-        self._base = found.base
-        self._size = found.standing.size
+        self._unpublished = Unpublished(found.base, found.recent, found.standing.size)
+        self._changed = self._unpublished.changed  # notified when something is published or the ledger has failed
         self._state_index = found.standing.state
-        self._unpublished_bytes = sum(len(raw) + len(slot) for raw, slot in found.recent)
         self._failure: AffidavitError | None = None
         self._unsigned_since = ""
         self._followers: list[tuple[Follower, frozenset[str]]] = []
@@ -152,9 +146,8 @@ class Ledger:
         unguarded: Sequence[str] = (),
         keyring: Keyring | None = None,
     ) -> Ledger:
-        """The log in `root`, recovered and running. `progress` hears how far reading has got; `unguarded` names the
-        places that could not be asked whether this log continues what they hold; `keyring` has the log's keys, else
-        they are those in `secrets`.
+        """The log in `root`, recovered and running. `progress` hears how far reading has got; `unguarded` names places
+        that could not be asked whether this log continues theirs; `keyring` has the log's keys, else `secrets` has.
 
         Raises `Unavailable` where another process writes it, `InvalidInput` for the keys of another log, `Corruption`
         where it must not be written to; then nothing was changed.
@@ -180,41 +173,24 @@ class Ledger:
         `publish_now` then also writes the snapshot of what stands open (`keeper`) and prunes the journal (`pruning`),
         each where it is due: at the bounds `SNAPSHOT_RECORDS` and `SEGMENTS_KEPT`.
         """
-        if secrets.origin != origin:
-            raise InvalidInput(
-                "secrets.origin",
-                f"The keys are those of the log {secrets.origin!r}, not of {origin!r}.",
-                "Use the secrets that were made with this log.",
-            )
-        layout = Layout(root)
-        if not disk.exists(layout.journal):
-            raise InvalidInput("log.none", f"{root} holds no log.", "Make one with `affidavit init`.")
-        lock = disk.lock(layout.lock)
+        opened = open_folder(root, disk, host, secrets, origin, progress, keyring)
+        found = opened.found
         try:
-            keyring = keyring or FileKeys(disk, layout, secrets.signers, randomness=host.randomness)
-            key = snapshot_key(secrets.digest_key)
-            found = recover(Opening(disk, layout, keyring.signer, secrets.body_keys_by_id, key, progress))
-            published = found.publisher.published
-            note = waiting_note(published, found.base, found.recent, secrets.body_keys_by_id)
-            found.publisher.signer, left_to_do = resume_signer(disk, layout, keyring, published, note)
-            remove_left_partials(disk, layout, published.size)
-            remove_unsigned(disk, layout, published.size, found.end.next)
-            for temporary in (layout.publishing, layout.rotating, layout.snapshotting):
-                clear_temporary(disk, temporary)
-            journal = Journal.resume(disk, layout.journal, layout.rotating, origin, found.end)
-            ledger = cls(disk, layout, host, secrets, journal, found, lock)
+            ledger = cls(disk, opened.layout, host, secrets, opened.journal, found, opened.lock)
+            for index, by in found.erasures.items():
+                ledger._put_stub(index, stub_of(index, by, ledger._old.stored(index), secrets.body_keys_by_id))
             started = start_records(found.standing, host, ledger.verifiers)
             ledger.write_own([*started, ledger._watch.start(found.standing.anchor)])
-            left_to_do()
+            opened.left_to_do()
         except BaseException:
-            lock.release()
+            opened.lock.release()
             raise
         return ledger
 
     @property
     def size(self) -> int:
         """How many records are durable."""
-        return self._size
+        return self._unpublished.size
 
     @property
     def state_index(self) -> int:
@@ -245,7 +221,7 @@ class Ledger:
     def publication(self) -> Publication:
         """How publication goes."""
         said = (self.unsigned, self._unsigned_since, self._kept.problem, self._kept.since, self._failure)
-        return Publication(self._size, self.published.size, True, *said)
+        return Publication(self._unpublished.size, self.published.size, True, *said)
 
     @property
     def failure(self) -> AffidavitError | None:
@@ -292,7 +268,7 @@ class Ledger:
         """
         with self._changed:
             self._followers = [*self._followers, (callback, kinds)]
-            return self._size
+            return self._unpublished.size
 
     def receipt(self, index: int) -> bytes:
         """A signed receipt of a record that was acknowledged lately: the bytes of a file (`tlog/receipts.py`).
@@ -308,7 +284,7 @@ class Ledger:
 
     def recent(self) -> tuple[int, int, Callable[[int], Stored | None]]:
         """For readers: from which index on records are held in memory, the size, and how to get one."""
-        return self._base, self._size, self._recent_at
+        return self._unpublished.base, self._unpublished.size, self._unpublished.at
 
     def step(self) -> int:
         """Make durable and answer what has queued. Gives how many entries that were. Only without threads."""
@@ -319,9 +295,8 @@ class Ledger:
 
     def tick(self) -> None:
         """Queue a `clock` record where one is due."""
-        own = self._watch.due(self.anchor)
-        if own is not None:
-            self._intake.put(own_entry(own, _ignore))
+        if (own := self._watch.due(self.anchor)) is not None:
+            self.note(own)
 
     def publish_now(self) -> Checkpoint:
         """Publish all that is durable now.
@@ -342,34 +317,71 @@ class Ledger:
         `content` is what else its body holds, `fields` those of its header. Raises `Unavailable` or `Corruption`. Where
         `failure` is set then, only the next start tells which keys are in force; else the old ones are.
         """
-        outcome: Future[int] = Future()
+        return self._between(lambda: self._rotate(successor, reason, content, fields))
+
+    def _rotate(self, successor: Successor, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
+        last = self._publish()
+        self._kept.keep(last.size)
+        note = prepare_rotation(self._disk, self._layout, last, self._publisher.signer, successor)
+        with self._fatal():
+            index = self._seal_now(key_record(reason, note, content, fields))
+            finish_rotation(self._disk, self._layout, note, successor)
+        self._publisher.signer = successor.signer
+        return index
+
+    def erase(self, index: int, own: Own) -> int:
+        """Erase the body of the record at `index`; the index of the `erase` record `own`, after which nothing is done
+        where it says that it was denied.
+
+        Raises `Conflict`, `InvalidInput`, `Unavailable` or `Corruption` where the body cannot be erased; nothing is
+        recorded then. Where `failure` is set, the next start finds how far it got, and finishes it.
+        """
+        return self._between(lambda: self._erase(index, own))
+
+    def _erase(self, index: int, own: Own) -> int:
+        check_decided(self._sequencer.standing, own)
+        if own.fields["decision"] != "allow":
+            with self._fatal():
+                return self._seal_now(own)
+        stored, by = self._old.stored(index), self._unpublished.size
+        check_erasable(self._sequencer.standing, index, stored)
+        stub = stub_of(index, by, stored, self._secrets.body_keys_by_id)
+        self._eraser.check(index)
+        with self._fatal():
+            self._seal_now(own)
+            self._put_stub(index, stub)
+        return by
+
+    def _put_stub(self, index: int, stub: bytes) -> None:
+        self._publisher.begin_anew()
+        self._eraser.put_stub(index, stub, self._journal)
+        self._unpublished.replace_slot(index, stub)
+        self.erasures += 1
+
+    def _between(self, act: Callable[[], _Result]) -> _Result:
+        """What `act` gives, done on the writer's thread between two group commits, while nothing is published."""
+        outcome: Future[_Result] = Future()
         answered = threading.Event()
-        entry = acting_entry(lambda: self._rotate(successor, reason, content, fields), outcome, answered.set)
-        if self._intake.put(entry):
+
+        def alone() -> _Result:
+            with self._publishing:
+                return act()
+
+        if self._intake.put(acting_entry(alone, outcome, answered.set)):
             self._wait(answered)
         if not outcome.done():
             self._raise_failure()
-            raise Unavailable("log.unavailable", "The log does not take a rotation now.", "Try again.")
+            raise Unavailable("log.unavailable", "The log is closed.", "Open it again.")
         return outcome.result()
 
-    def _rotate(self, successor: Successor, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
-        """On the writer's thread, so that nothing is sealed meanwhile; the steps are those of `rotate.py`."""
-        with self._publishing:
-            last = self._publish()
-            self._kept.keep(last.size)
-            note = prepare_rotation(self._disk, self._layout, last, self._publisher.signer, successor)
-            with self._fatal():
-                own = key_record(reason, note, content, fields)
-                answer = self._make_durable([own_entry(own, _ignore)])[0]
-                finish_rotation(self._disk, self._layout, note, successor)
-            self._publisher.signer = successor.signer
-        return answer.receipts[0].index
+    def _seal_now(self, own: Own) -> int:
+        """Make a record of the ledger itself durable at once, on the writer's thread; its index."""
+        return self._make_durable([own_entry(own, _ignore)])[0].receipts[0].index
 
     def _publish(self) -> Checkpoint:
         """For whoever holds `_publishing`. Raises as `publish_now`."""
         self._raise_failure()
-        with self._changed:
-            base, records, weight = self._base, self._recent[:], self._unpublished_bytes
+        base, records, weight = self._unpublished.take()
         with self._fatal():
             if self._threads:
                 self._publisher.build_apart(base + len(records), self._process_lock.descriptor)
@@ -381,10 +393,7 @@ class Ledger:
             raise self._publisher.unsigned
         self._unsigned_since = ""
         with self._changed:
-            new_base = checkpoint.size // TILE_WIDTH * TILE_WIDTH
-            del self._recent[: new_base - self._base]
-            self._base = new_base
-            self._unpublished_bytes -= weight
+            self._unpublished.published(checkpoint.size, weight)
             self._changed.notify_all()
         self._keeper.published(checkpoint, self._journal.segment, self._stopping.is_set())
         while records:  # little by little: freeing all at once would hold up the writer
@@ -438,8 +447,7 @@ class Ledger:
 
     def write_own(self, records: Sequence[Own]) -> None:
         """Make records of the ledger itself durable, all in one frame. Before `start` only."""
-        entries = [own_entry(own, _ignore) for own in records]
-        self._commit(entries)
+        self._commit([own_entry(own, _ignore) for own in records])
         self._raise_failure()
 
     def _write_on(self) -> None:
@@ -457,7 +465,7 @@ class Ledger:
             self._publish_soon.clear()
             with suppress(AffidavitError):  # it is kept in `failure`, and every answer says so
                 self.tick()
-                if self._size != self.published.size and not self._stopping.is_set():
+                if self._unpublished.size != self.published.size and not self._stopping.is_set():
                     self.publish_now()
 
     def _commit(self, entries: Sequence[Entry]) -> None:
@@ -491,7 +499,7 @@ class Ledger:
 
     def _make_durable(self, entries: Sequence[Entry]) -> list[Answer]:
         now_ns = self._host.clock.now_ns()
-        group = Group(self._size)
+        group = Group(self._unpublished.size)
         # The cyclic collector would walk the group's many values again and again while they are made; none is cyclic.
         pause = gc.isenabled() and sum([entry.records for entry in entries]) >= GC_RECORDS_MIN
         if pause:
@@ -509,13 +517,11 @@ class Ledger:
 
     def _note_durable(self, group: Group, written: int) -> None:
         with self._changed:
-            self._recent += group.stored
-            self._size = group.first + len(group.stored)
+            self._unpublished.add(group.stored, written)
             self._state_index = self._sequencer.standing.state
-            self._unpublished_bytes += written
             followers = self._followers
         self._receipts.note(group.first, len(group.stored), group.at)
-        if self._unpublished_bytes > PUBLISH_EARLY_BYTES:
+        if self._unpublished.bytes > PUBLISH_EARLY_BYTES:
             self._publish_soon.set()
         for callback, kinds in followers:
             shown = group.records(kinds)
@@ -527,7 +533,7 @@ class Ledger:
 
         False where there is no room and cannot be, while the signer is away.
         """
-        if self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX:
+        if self._unpublished.bytes <= UNPUBLISHED_BYTES_MAX:
             return True
         if not self._threads:
             with suppress(Unavailable):  # a failure is kept in `failure`
@@ -536,16 +542,12 @@ class Ledger:
             self._publish_soon.set()
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX or self._failure or self.unsigned
+                    lambda: self._unpublished.bytes <= UNPUBLISHED_BYTES_MAX or self._failure or self.unsigned
                 )
-        return self._unpublished_bytes <= UNPUBLISHED_BYTES_MAX
+        return self._unpublished.bytes <= UNPUBLISHED_BYTES_MAX
 
     def _kind_of(self, index: int) -> str:
         return stored_header(index, self._old.stored(index)[0]).kind
-
-    def _recent_at(self, index: int) -> Stored | None:
-        with self._changed:
-            return self._recent[index - self._base] if self._base <= index < self._size else None
 
     def _answered(self, entry: Callable[[Done], Entry]) -> Answer:
         answers: list[Answer] = []

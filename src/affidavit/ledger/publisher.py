@@ -8,8 +8,7 @@ stands and nothing speaks of it; the next publication signs it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from affidavit.durable import PUBLIC, Disk, write_whole
@@ -27,7 +26,7 @@ from affidavit.limits import (
     SEGMENTS_KEPT,
     TILE_WIDTH,
 )
-from affidavit.record.frame import Stored, encode_bundle
+from affidavit.record.frame import Stored, decode_bundle, encode_bundle
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.hashing import EMPTY_ROOT, Tree
 from affidavit.tlog.keys import SignatureLine
@@ -129,6 +128,12 @@ class Publisher:
         except OSError as error:
             _log.warning("no process could be started that builds what is published: %s", error)
 
+    def begin_anew(self) -> None:
+        """Records that are not published yet have changed: what was read of them elsewhere is forgotten."""
+        if isinstance(self.builder, Apart):
+            self.builder.stop()
+            self.builder = Builder.resume(self._disk, self._layout, self.published)
+
     def prune(self, snapshot_size: int) -> None:
         """Prune the journal, where something may go. A problem is said once and kept in `prune_problem`."""
         problem = self.builder.prune(self.published, snapshot_size, SEGMENTS_KEPT)
@@ -172,17 +177,32 @@ def read_checkpoint(disk: Disk, layout: Layout, keys: KeyChain) -> Checkpoint:
         ) from None
 
 
-def check_edge(disk: Disk, layout: Layout, published: Checkpoint, base: int, records: Sequence[Stored]) -> None:
+def check_edge(
+    disk: Disk,
+    layout: Layout,
+    published: Checkpoint,
+    base: int,
+    records: Sequence[Stored],
+    erasures: Container[int] = (),
+) -> None:
     """Raise `Corruption` unless the newest published bundles hold what the journal holds.
 
-    Older ones are checked when they are read, and by `verify`. `records` begin at `base`, a multiple of 256.
+    Older ones are checked when they are read, and by `verify`. `records` begin at `base`, a multiple of 256. Bodies of
+    the records in `erasures` are being erased: they may differ.
     """
     number = (published.size - 1) // TILE_WIDTH
-    held = records[number * TILE_WIDTH - base : published.size - base]
-    wanted: list[tuple[Path, int, Callable[[], bytes]]] = [
-        (layout.entries(number, len(held)), BUNDLE_BYTES_MAX, lambda: encode_entries([header for header, _ in held])),
-        (layout.slots(number, len(held)), BODY_BUNDLE_BYTES_MAX, lambda: encode_bundle([slot for _, slot in held])),
-    ]
-    for path, limit, encode in wanted:
-        if disk.read(path, limit) != encode():
-            raise Corruption("log.bundle", f"{path} does not hold what the journal holds.", HINT)
+    first = number * TILE_WIDTH
+    held = records[first - base : published.size - base]
+    entries, slots = layout.entries(number, len(held)), layout.slots(number, len(held))
+    if disk.read(entries, BUNDLE_BYTES_MAX) != encode_entries([header for header, _ in held]):
+        raise Corruption("log.bundle", f"{entries} does not hold what the journal holds.", HINT)
+    data = disk.read(slots, BODY_BUNDLE_BYTES_MAX) or b""
+    if data == encode_bundle([slot for _, slot in held]):
+        return
+    try:
+        pairs = zip(decode_bundle(data, len(held)), held, strict=True)
+        same = all(one == slot or first + at in erasures for at, (one, (_, slot)) in enumerate(pairs))
+    except Corruption:
+        same = False
+    if not same:
+        raise Corruption("log.bundle", f"{slots} does not hold what the journal holds.", HINT)

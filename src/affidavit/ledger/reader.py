@@ -42,6 +42,10 @@ class Recent(Protocol):
     def recent(self) -> tuple[int, int, Callable[[int], Stored | None]]:
         """The first index held, the size of the log, and how to get one; None for one that is held no more."""
 
+    @property
+    def erasures(self) -> int:
+        """How many bodies were erased since this was made: whoever keeps bundles reads them again when it grows."""
+
 
 class Reader:
     """Random and sequential access to one log. Not safe to share between threads."""
@@ -52,6 +56,7 @@ class Reader:
         self._body_keys = body_keys
         self._recent = recent
         self._bundles: OrderedDict[int, list[Stored]] = OrderedDict()
+        self._erasures = recent.erasures
 
     @classmethod
     def of_folder(cls, root: Path, disk: Disk, body_keys: Mapping[bytes, BodyKey], keys: KeyChain) -> Reader:
@@ -95,6 +100,10 @@ class Reader:
         return self._bundle(number)[at]
 
     def _bundle(self, number: int) -> list[Stored]:
+        erasures = self._recent.erasures
+        if erasures != self._erasures:
+            self._bundles.clear()
+            self._erasures = erasures
         bundle = self._bundles.get(number)
         if bundle is None:
             bundle = self._bundles[number] = read_bundle(self._disk, self._layout, number)[0]
@@ -123,6 +132,8 @@ class Reader:
 
 class _FolderTail:
     """What stood in the journal beyond the last full bundle when this was made."""
+
+    erasures = 0  # of those that happen meanwhile a reader hears nothing: it gives what was there when it began
 
     def __init__(self, disk: Disk, layout: Layout, keys: KeyChain) -> None:
         published = _published(disk, layout, keys)

@@ -10,7 +10,8 @@ No content is changed here. In order:
     checkpoint that is ahead means that the journal was rolled back; one that disagrees, that history was changed. The
     writer never signs a second history: it refuses. That the root comes out also says that the snapshot is about this
     history, and that the tiles that the tree was taken from are true;
- 5. the newest published bundles hold what the journal holds;
+ 5. the newest published bundles hold what the journal holds; but of bodies that an unpublished `erase` record names,
+    one of the two may hold the stub already;
  6. what the journal holds beyond is folded on top, by the very code that sealed it;
  7. the names that a publication may have left are synced: a process that was killed leaves what can be read and is not
     durable, and the next checkpoint will stand on it.
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 from affidavit.durable import Disk
 from affidavit.errors import Corruption, VerificationError
 from affidavit.ledger.bundles import edge_of, read_bundle
+from affidavit.ledger.erasing import erasures_in
 from affidavit.ledger.journal import End, Scan, segments_of
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.publisher import Publisher, check_edge
@@ -52,7 +54,8 @@ class Recovered:
     """A log as it was found.
 
     `recent` are the records from `base` on, those that the publisher still needs. `published_standing` is the fold of
-    what is published, `unpublished` the notes of the records beyond. `snapshot_size` is the size of the snapshot that
+    what is published, `unpublished` the notes of the records beyond. `erasures` are those to carry out again: by erased
+    record the `erase` record, which is not published (`erasing.py`). `snapshot_size` is the size of the snapshot that
     was used, 0 for none, and `folded` how many records were folded.
     """
 
@@ -63,6 +66,7 @@ class Recovered:
     publisher: Publisher
     published_standing: Standing
     unpublished: list[Note] = field(default_factory=list)
+    erasures: dict[int, int] = field(default_factory=dict)
     snapshot_size: int = 0
     folded: int = 0
 
@@ -111,6 +115,7 @@ class _Fold:
         self._folded = 0 if snapshot else standing.size
         self._published_standing = copy_of(standing)
         self._unpublished: list[Note] = []
+        self._erasures: dict[int, int] = {}
         self._recent: list[Stored] = []
 
     @classmethod
@@ -165,7 +170,7 @@ class _Fold:
         _check_not_ahead(published, scan.end.next)
         if self._tree.root() != published.root:
             raise SnapshotRefused("what it speaks of does not lead to the published root")
-        check_edge(opening.disk, opening.layout, published, base, self._recent)
+        check_edge(opening.disk, opening.layout, published, base, self._recent, self._erasures)
         _settle(opening.disk, opening.layout, published.size, scan.end.next)
         return Recovered(
             self._standing,
@@ -175,6 +180,7 @@ class _Fold:
             self._publisher,
             self._published_standing,
             self._unpublished,
+            self._erasures,
             self._snapshot_size,
             self._folded,
         )
@@ -205,6 +211,7 @@ class _Fold:
             elif at == size - 1:
                 self._published_standing = copy_of(self._standing)
         self._unpublished += notes_of(headers, bodies)
+        self._erasures |= erasures_in(self._standing.size - len(headers), headers)
         if self._opening.progress is not None and not self._snapshot_size:
             self._opening.progress(self._standing.size, size)
 

@@ -114,7 +114,8 @@ class Repair:
         if raw is None or header is None:
             raise Corruption("recover.blocked", f"No whole copy of record {piece.first + at} is here.")
         slots = [piece.slots[at], None if journal is None else journal[1]]
-        for wanted in ("right", "erased", "unread"):
+        best = ("erased", "right") if piece.first + at in self._found.erased else ("right", "erased")
+        for wanted in (*best, "unread"):
             for slot in slots:
                 if slot is not None and self._judge.state(slot, header.body) == wanted:
                     return raw, slot

@@ -21,7 +21,7 @@ from affidavit.record.ids import is_uuid7
 from affidavit.record.kinds import ACTIONS, BASES, DECIDED_KINDS, DECISIONS, GUARANTEES, KINDS, OUTCOMES
 
 #: Kinds that only the ledger itself writes.
-OWN_KINDS = frozenset({"log.open", "log.close", "log.key"})
+OWN_KINDS = frozenset({"log.open", "log.close", "log.key", "erase"})
 _HEX_64 = re.compile(r"[0-9a-f]{64}")
 _CLOSED: tuple[tuple[str, frozenset[str]], ...] = (
     ("basis", BASES),

@@ -10,6 +10,8 @@ from affidavit.durable import Disk
 from affidavit.errors import Corruption, InvalidInput
 from affidavit.ledger.layout import Layout
 from affidavit.limits import ARCHIVE_DEPTH_MAX, BODY_BUNDLE_BYTES_MAX, TILE_WIDTH
+from affidavit.record.body import same_but_erasing
+from affidavit.record.frame import decode_bundle
 from affidavit.tlog.tiles import TileAddress, parse_path, tile_width
 
 _ENTRIES = "tile/entries/"
@@ -57,7 +59,8 @@ def find_strays(
             if address.width > now:
                 beyond[where] = address
             elif address.width < now:
-                stray = _judge_partial(disk, layout, part, where, TileAddress(address.level, address.index, now), wrong)
+                wider = TileAddress(address.level, address.index, now)
+                stray = _judge_partial(disk, layout, part, where, wider, address.width, wrong, size)
                 if stray is not None:
                     found.append(stray)
     found += _judge_beyond(beyond, size, journal_end, differing)
@@ -90,7 +93,7 @@ def _judge_beyond(
 
 
 def _judge_partial(
-    disk: Disk, layout: Layout, part: str, where: str, now: TileAddress, wrong: Container[str]
+    disk: Disk, layout: Layout, part: str, where: str, now: TileAddress, held: int, wrong: Container[str], size: int
 ) -> Stray | None:
     """A partial of an earlier size must be the beginning of `now`. If that is full, it is over, and rubbish."""
     wider = layout.slots(now.index, now.width) if part == "bodies" else layout.log / now.path
@@ -103,9 +106,18 @@ def _judge_partial(
         return Stray(where, "files.stray", error.message, False)
     if whole is None or data is None:
         return None
-    if not whole.startswith(data):
+    if not whole.startswith(data) and not (part == "bodies" and _is_erasing(whole, now.width, data, held, size)):
         return Stray(where, "files.partial", "It is not the beginning of the wider file that is published.", False)
     return Stray(where, "", "A partial file whose full form is published.", True) if now.width == TILE_WIDTH else None
+
+
+def _is_erasing(whole: bytes, width: int, data: bytes, held: int, size: int) -> bool:
+    """Whether two body bundles differ by what an erasure that was cut short has left to do."""
+    try:
+        pairs = list(zip(decode_bundle(data, held), decode_bundle(whole, width), strict=False))
+    except Corruption:
+        return False
+    return all(same_but_erasing(a, b, size) for a, b in pairs)
 
 
 def _below(disk: Disk, folder: Path, prefix: str = "", depth: int = 0) -> Iterator[str]:

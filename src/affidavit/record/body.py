@@ -7,7 +7,8 @@ being guessed from their digest. A stored body is a *slot*:
 
 An empty slot (no bytes at all) stands for a record without a body. Encrypted: AES-256-GCM with the key
 HMAC-SHA256(body key, body digest), a zero nonce (each key encrypts exactly one plaintext: the one with that digest)
-and form ‖ key id as associated data. Plain slots and stubs have key id 00000000.
+and form ‖ key id as associated data. Plain slots and stubs have key id 00000000. A stub's bytes are the index of the
+`erase` record (u64), and for a record that changed state what is left of its operations (`state/hidden.py`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ENCRYPTED, PLAIN, ERASED = 1, 2, 3
 _ZERO_NONCE = bytes(12)
 _NO_KEY = bytes(4)
 EMPTY_SLOT = b""
+_BY_BYTES = 8
 
 
 def salt_text(salt: bytes) -> str:
@@ -105,9 +107,10 @@ class BodySealer:
 
 @dataclass(frozen=True)
 class Erased:
-    """A body that was erased; `stub` is what was left of it (see docs/spec/bodies.md)."""
+    """A body that was erased: its stub says that the `erase` record at the index `by` did; `left` is what stays."""
 
-    stub: bytes
+    by: int
+    left: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,23 @@ class Unreadable:
 def plain_slot(plain: bytes) -> bytes:
     """The slot of a body that stands unencrypted, as in an evidence bundle."""
     return bytes([PLAIN]) + _NO_KEY + plain
+
+
+def erased_slot(by: int, left: bytes) -> bytes:
+    """The stub of a body that the record `by` erased; `left` is what stays of it, see docs/spec/bodies.md."""
+    return bytes([ERASED]) + _NO_KEY + by.to_bytes(_BY_BYTES, "big") + left
+
+
+def stub_by(slot: bytes) -> int | None:
+    """The index of the `erase` record that a stub names; None for any other slot."""
+    start = 1 + len(_NO_KEY)
+    return int.from_bytes(slot[start : start + _BY_BYTES], "big") if slot[:1] == bytes([ERASED]) else None
+
+
+def same_but_erasing(a: bytes, b: bytes, size: int) -> bool:
+    """Whether two slots are the same, or one is the stub of an erasure that the first `size` records do not hold: it is
+    under way, or was cut short, and the next start of the writer finishes it."""
+    return a == b or any(by is not None and by >= size for by in (stub_by(a), stub_by(b)))
 
 
 def open_slot(slot: bytes, digest: str, keys: Mapping[bytes, BodyKey]) -> bytes | Erased | Unreadable:
@@ -146,7 +166,9 @@ def open_slot(slot: bytes, digest: str, keys: Mapping[bytes, BodyKey]) -> bytes 
     elif form == PLAIN and key_id == _NO_KEY:
         plain = data
     elif form == ERASED and key_id == _NO_KEY:
-        return Erased(data)
+        if len(data) < _BY_BYTES:
+            raise Corruption("slot.stub", "A stub does not say which record erased the body.")
+        return Erased(int.from_bytes(data[:_BY_BYTES], "big"), data[_BY_BYTES:])
     else:
         raise Corruption("slot.form", f"A body slot of form {form:#04x} is not known.")
     if body_digest(plain) != digest:

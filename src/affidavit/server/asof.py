@@ -19,6 +19,7 @@ from affidavit.server.bodies import JsonResponse
 from affidavit.server.positions import Place, place
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
+from affidavit.state.hidden import kind_at
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import LOG_SYSTEM
 from affidavit.state.view import StateView
@@ -30,8 +31,9 @@ _OF_PEOPLE = frozenset({"identity", "profile", "grant", "membership", "reported"
 async def state(request: Request) -> Response:
     """GET /v1/state?at=&prefix=: the objects as of an index (just before that record), a time, or `now`.
 
-    A time is UTC unless it ends with an offset or a zone's name. The answer: `at`, `state`, `root`, `objects`, and
-    `moment`: the position, the moment in UTC, and how a time was read.
+    A time is UTC unless it ends with an offset or a zone's name. The answer: `at`, `state`, `root`, `objects`, `moment`
+    (the position, the moment in UTC, and how a time was read), and `erased`: what changes put that were erased, by
+    whom, of which kind.
     """
     services = reader_of(request)
     at, prefix = request.query_params.get("at", "now"), request.query_params.get("prefix", "")
@@ -92,7 +94,9 @@ def _state(services: Services, at: str, prefix: str) -> dict[str, Any]:
         if version is not None:
             shown = named(name, _names(services, then))
             objects.append({"name": name, "shown": shown, "version": version.version, "value": version.value})
-    return {**_heading(services, where, then), "objects": objects}
+    hidden = sorted({(one.version, one.by, kind_at(path) or "") for path, one in then.hidden.items()})
+    erased = [{"version": version, "by": by, "kind": kind} for version, by, kind in hidden]
+    return {**_heading(services, where, then), "objects": objects, "erased": erased}
 
 
 def _context(services: Services, at: str, actor: str, system: str) -> dict[str, Any]:

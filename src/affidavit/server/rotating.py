@@ -13,7 +13,7 @@ from affidavit.record.moment import format_moment
 from affidavit.server.bodies import JsonResponse, json_object, needed
 from affidavit.server.identity import actor_of
 from affidavit.server.services import Services
-from affidavit.state.rotating import decide_rotation
+from affidavit.state.logadmin import decide_log_admin
 
 
 async def show(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def rotate(request: Request) -> Response:
     if not reason.strip() or len(reason) > REASON_CHARS_MAX:
         raise InvalidInput("key.reason", "A rotation needs a reason of a reasonable length.", "Say why with --reason.")
     state, at = services.live.snapshot(), services.clock.now_ns()
-    authorization = decide_rotation(state, actor.identity, at)
+    authorization = decide_log_admin(state, actor.identity, at)
     content = {"authorization": authorization.block(), "decided_at": format_moment(at), "via": actor.via()}
     fields = {"actor": actor.identity, "action": "admin", "decision": authorization.decision, "decided": state.index}
     if not authorization.allowed:

@@ -8,6 +8,7 @@ from typing import Any
 
 from affidavit.archive.source import Source
 from affidavit.capture.administration import Administration
+from affidavit.capture.erasing import Erasing
 from affidavit.capture.tokens import Tokens
 from affidavit.capture.watch.watcher import WatchStatus
 from affidavit.clock import Clock
@@ -62,4 +63,5 @@ class Services:
     receipt: Callable[[int], bytes]
     keys: Callable[[], KeyChain]
     rotate: Callable[[bool | None, str, Mapping[str, Any], Mapping[str, Any]], int]
+    erasing: Erasing
     rotation_denied: Callable[[str, Mapping[str, Any], Mapping[str, Any]], int]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from affidavit import canonical
 from affidavit.state.fold import Version
+from affidavit.state.hidden import ErasedContent, bearing
 from affidavit.state.settings import resolve
 from affidavit.state.view import StateView
 
@@ -18,7 +19,10 @@ RULES: Final = 1
 
 
 def build_context(state: StateView, actor: str, system: str) -> dict[str, Any]:
-    """The context of `actor` (an identity id) on `system` (a system id, or `log`), lists sorted."""
+    """The context of `actor` (an identity id) on `system` (a system id, or `log`), lists sorted.
+
+    Raises `ErasedContent` where an object that was erased may bear on it.
+    """
     effective, configured = resolve(state, actor, system)
     return {
         "rules": RULES,
@@ -32,9 +36,15 @@ def build_context(state: StateView, actor: str, system: str) -> dict[str, Any]:
 
 
 def permissions(state: StateView, actor: str, system: str) -> dict[str, Any]:
-    """The part of a context that decisions rest on, which is all that a `Decider` reads of it."""
+    """The part of a context that decisions rest on, which is all that a `Decider` reads of it.
+
+    Raises `ErasedContent` where an object that was erased may bear on the context.
+    """
     groups = state.groups_of(actor)
     held = frozenset(group for group, _ in groups)
+    erased = tuple(bearing(state.hidden, actor, system, held))
+    if erased:
+        raise ErasedContent(erased)
     return {
         "actor": actor,
         "system": system,

@@ -7,7 +7,7 @@ or leaves no trace, because it is applied to a copy that then takes the state's 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from affidavit import canonical
 from affidavit.errors import Conflict, InvalidInput
 from affidavit.state import references
 from affidavit.state.change import Op, Put, check_ops, salt_bytes
+from affidavit.state.hidden import ErasedValue, Hidden, HiddenOp, HiddenTake
 from affidavit.state.map import StateMap, leaf_hash, owner_of, path_of, value_hash
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import Policy, parse_policy
@@ -29,7 +30,8 @@ UNIQUE = frozenset({_HANDLE, _LOGIN})
 class Version:
     """An object as a record put it. `version`: index of that record. `digest`: SHA-256 of the canonical value, hex.
 
-    `value` must not be changed. `policy` is the parsed policy, for objects `policy/…` only.
+    `value` must not be changed. `policy` is the parsed policy, for objects `policy/…` only. Of an object whose value
+    was erased (`state/hidden.py`) only name and version are known.
     """
 
     name: str
@@ -39,11 +41,21 @@ class Version:
     salt: str
     policy: Policy | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def erased(self) -> bool:
+        """Whether its value was erased."""
+        return self.erased_by is not None
+
+    @property
+    def erased_by(self) -> int | None:
+        """The record that erased its value; None where it is here."""
+        return self.value.by if isinstance(self.value, ErasedValue) else None
+
 
 class State:
     """State at `index`: every state-changing record before it has been applied."""
 
-    __slots__ = ("_lookup", "_objects", "index")
+    __slots__ = ("_hidden", "_lookup", "_objects", "index")
 
     def __init__(self) -> None:
         self.index = 0
@@ -51,6 +63,7 @@ class State:
         # Names found from the other end: handle, login, members of a group, credentials of an identity, roles of a
         # system, and what has an end.
         self._lookup: StateMap[str] = StateMap()
+        self._hidden: Mapping[int, Hidden] = {}  # never changed in place: copies share it
 
     def copy(self) -> State:
         """A state of its own, equal to this one now. O(1)."""
@@ -58,6 +71,7 @@ class State:
         copy.index = self.index
         copy._objects = self._objects.copy()
         copy._lookup = self._lookup.copy()
+        copy._hidden = self._hidden
         return copy
 
     @property
@@ -71,7 +85,17 @@ class State:
 
     def get(self, name: str, /) -> Version | None:
         """The current version of an object, or None."""
-        return self._objects.get(owner_of(name), name)
+        held = self._objects.get(owner_of(name), name)
+        if held is not None or not self._hidden:
+            return held
+        hidden = self._hidden.get(int.from_bytes(path_of(name), "big"))
+        return None if hidden is None else Version(name, ErasedValue(hidden), hidden.version, "", "")
+
+    @property
+    def hidden(self) -> Mapping[int, Hidden]:
+        """The objects whose values were erased, by their path in the state map. Their names are not known: `names` and
+        the like do not list them."""
+        return self._hidden
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin with `prefix`, sorted.
@@ -108,8 +132,48 @@ class State:
             if isinstance(op, Put):
                 after._put(op, index)
         references.check(after, ops)
-        after.index = index + 1
-        self.index, self._objects, self._lookup = after.index, after._objects, after._lookup
+        self._become(after, index)
+
+    def apply_hidden(
+        self, ops: Sequence[HiddenOp], index: int, by: int, system: str | None = None
+    ) -> tuple[HiddenTake, ...]:
+        """Apply what is left of the change `index`, which the record `by` erased; what that did. `system` is that of a
+        drift's header.
+
+        What it was based on and what it refers to is gone, so it is not checked; the root says whether these were its
+        operations. Raises `InvalidInput` where it deletes what is not there; the state is then as before.
+        """
+        after = self.copy()
+        hidden = dict(self._hidden)
+        taken: list[HiddenTake] = []
+        for op in ops:
+            path = int.from_bytes(op.path, "big")
+            held = after._objects.at(path)
+            if held is not None:
+                after._end(held)
+            elif hidden.pop(path, None) is None and op.value is None:
+                raise InvalidInput("state.based", f"The erased change {index} deletes what is not there.")
+            if op.value is None:
+                after._objects.delete_at(path)
+            else:
+                after._objects.put_at(path, op.value)
+                hidden[path] = Hidden(index, by, system)
+            taken.append(HiddenTake(op.path, None if held is None else held.name, hidden.get(path)))
+        after._hidden = hidden
+        self._become(after, index)
+        return tuple(taken)
+
+    def forget(self, index: int, by: int) -> None:
+        """The record `by` erases the change `index`, which was applied here: the values of what still stands as that
+        put it are hidden from now on. The root stays. Looks at every object."""
+        hidden = dict(self._hidden)
+        for held in [held for held in self._objects.items() if held.version == index]:
+            value = value_hash(salt_bytes(held.salt), canonical.encode_trusted(held.value))
+            path = int.from_bytes(path_of(held.name), "big")
+            self._end(held)
+            self._objects.put_at(path, value)
+            hidden[path] = Hidden(index, by)
+        self._hidden = hidden
 
     def preview(self, ops: Sequence[Op]) -> State:
         """The state as it would be, had the next record made this change. Raises what `apply` raises."""
@@ -130,8 +194,9 @@ class State:
         return self._listed(_ENDING)
 
     def handle_of(self, identity: str) -> str | None:
-        """The handle in the profile of an identity, or None."""
-        profile = self.get(f"profile/{identity}")
+        """The handle in the profile of an identity, or None; also where the profile was erased."""
+        name = f"profile/{identity}"
+        profile = self._objects.get(owner_of(name), name)
         return None if profile is None else str(profile.value["handle"])
 
     def groups_of(self, principal: str, /) -> list[tuple[str, tuple[str, ...]]]:
@@ -150,6 +215,10 @@ class State:
         """Names of the credentials of an identity, sorted."""
         return self._listed(f"credential/{identity}")
 
+    def _become(self, after: State, index: int) -> None:
+        self.index = index + 1
+        self._objects, self._lookup, self._hidden = after._objects, after._lookup, after._hidden
+
     def _listed(self, owner: str) -> list[str]:
         return sorted(self._lookup.under(owner))
 
@@ -159,7 +228,15 @@ class State:
             return
         if not isinstance(op, Put):
             self._objects.delete(owner_of(op.name), op.name)
-        for owner, key, _ in (*lookups_of(op.name, held.value), *_ending(op.name, held.value)):
+        self._end(held)
+
+    def _end(self, held: Version) -> None:
+        """An object is not what it was any more: what led to it, but for its name, goes."""
+        if held.erased:
+            path = int.from_bytes(path_of(held.name), "big")
+            self._hidden = {at: one for at, one in self._hidden.items() if at != path}
+            return
+        for owner, key, _ in (*lookups_of(held.name, held.value), *_ending(held.name, held.value)):
             self._lookup.delete(owner, key)
 
     def _put(self, op: Put, index: int) -> None:

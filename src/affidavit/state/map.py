@@ -77,6 +77,19 @@ class StateMap(Generic[_T]):
         """Take the entry out. Raises `KeyError` where there is none."""
         self._trie.delete(_path(owner, key))
 
+    def put_at(self, path: int, value: bytes) -> None:
+        """Set the entry at a path whose name is not known, without an item. `value` is its value hash, 32 bytes."""
+        leaf_hash = _sha256(b"\x00" + path.to_bytes(PATH_BITS // 8, "big") + value).digest()
+        self._trie.put(Leaf(path, leaf_hash, None, value))
+
+    def delete_at(self, path: int) -> None:
+        """Take out the entry at a path. Raises `KeyError` where there is none."""
+        self._trie.delete(path)
+
+    def at(self, path: int) -> _T | None:
+        """The item of the entry at a path, or None."""
+        return self._trie.get(path)
+
     def get(self, owner: str, key: str) -> _T | None:
         """The item of an entry, or None."""
         return self._trie.get(_path(owner, key))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from affidavit.state.fold import Version, groups_above
+from affidavit.state.hidden import Hidden
 from affidavit.state.view import StateView
 
 _SHARED = ("policy/", "group/", "grant/group:", "membership/group:")
@@ -24,6 +27,11 @@ class Recalled:
     def index(self) -> int:
         """As the state that it is of."""
         return self._state.index
+
+    @property
+    def hidden(self) -> Mapping[int, Hidden]:
+        """As in the state that it is of."""
+        return self._state.hidden
 
     def get(self, name: str, /) -> Version | None:
         """The version of an object, or None."""

@@ -6,11 +6,12 @@ satisfies `StateView` gives the same contexts, settings and decisions, because t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from affidavit.state.change import Op
 from affidavit.state.fold import Version
+from affidavit.state.hidden import Hidden
 
 
 class StateView(Protocol):
@@ -23,8 +24,12 @@ class StateView(Protocol):
     def index(self) -> int:
         """The state index: the index after the last change that was applied, 0 before the first."""
 
+    @property
+    def hidden(self) -> Mapping[int, Hidden]:
+        """The objects whose values were erased, by their path in the state map (`state/hidden.py`)."""
+
     def get(self, name: str, /) -> Version | None:
-        """The version of an object, or None."""
+        """The version of an object, or None. Reading the value of one that was erased raises `ErasedContent`."""
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin with `prefix`, sorted."""

@@ -16,12 +16,14 @@ from affidavit.record.moment import parse_moment
 from affidavit.state.change import Op
 from affidavit.state.changing import check_genesis, check_restoration, decide_change, strongest
 from affidavit.state.fold import State
+from affidavit.state.hidden import ErasedContent, Hidden, erased_words, kind_at
+from affidavit.state.logadmin import decide_log_admin
 from affidavit.state.reviewing import break_glass, concerned
-from affidavit.state.rotating import decide_rotation
 from affidavit.tlog.notes import open_note
 from affidavit.tlog.restoration import restoration_text
 from affidavit.verify.compare import difference
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.erasures import erased_reason, hidden_reason
 from affidavit.verify.keys import Keys
 from affidavit.verify.line import Line
 
@@ -49,18 +51,26 @@ class Changes:
         self._proposals: dict[int, _Proposal] = {}
         self._approvals: dict[int, _Approval] = {}
         self._broken: dict[int, tuple[str | None, Any]] = {}  # actor and objects of changes that gave break-glass
+        self._erased: dict[int, Hidden] = {}  # proposals
 
     def take(self, line: Line, ops: tuple[Op, ...] | None, state: State, unknown: str) -> None:
         """Check one line against the state before it; `unknown` says why there is none."""
         if line.header.kind == "approval":
             ops = self._note_approval(line)
+        if line.erased is not None and line.header.kind == "proposal":
+            self._erased[line.index] = Hidden(line.index, line.erased.by)
         if ops is None or unknown or line.content is None:
-            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+            why = erased_reason(line) or unknown or self._proposal_erased(line)
+            self._notes.skip(Duty.CHANGES, why or "a body that it needs could not be read")
             return
         if line.header.kind == "proposal":
             self._proposals[line.index] = _Proposal(line.header.actor, _digest(line.content.get("objects")), ops)
         if line.header.kind == "change" and break_glass(line.content.get("objects")):
             self._broken[line.index] = line.header.actor, line.content.get("objects")
+        why = self._proposal_erased(line) or self._not_replayable(line, line.content, state)
+        if why:
+            self._notes.skip(Duty.CHANGES, why)
+            return
         self._notes.looked(Duty.CHANGES)
         via = line.content.get("via")
         if line.header.kind == "change" and isinstance(via, dict) and via.get("method") == "genesis":
@@ -73,28 +83,50 @@ class Changes:
         self._check_actor(line, via, state, approvers, line.header.time.at)
         self._decide(line, line.content, ops, state, approvers)
 
-    def take_rotation(self, line: Line, state: State, unknown: str) -> None:
-        """Check who asked for another key of the log, and what policy said to that, under the state of that moment."""
+    def take_log_admin(self, line: Line, state: State, unknown: str) -> None:
+        """Check who asked for another key of the log, or for an erasure, and what policy said to that at that state."""
         header, content = line.header, line.content
-        if unknown or content is None:
-            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+        what, code = ("erasure", "erase") if header.kind == "erase" else ("rotation", "key")
+        why = unknown or ("" if content is None else self._not_replayable(line, content, state))
+        if why or content is None:
+            self._notes.skip(Duty.CHANGES, why or "a body that it needs could not be read")
             return
         self._notes.looked(Duty.CHANGES)
         self._check_actor(line, content.get("via"), state, (), str(content.get("decided_at")))
         said = content.get("authorization")
         try:
-            again = decide_rotation(state, header.actor or "", parse_moment(str(content.get("decided_at"))))
+            again = decide_log_admin(state, header.actor or "", parse_moment(str(content.get("decided_at"))))
             differs = difference(said, again.block())
         except (AffidavitError, ValueError) as error:
-            self._fail(line, "key.decided", f"The rotation {line.index} could not be decided again: {error}")
+            self._fail(line, f"{code}.decided", f"The {what} {line.index} could not be decided again: {error}")
             return
-        if differs or header.decision != again.decision or again.allowed != ("note" in content):
-            message = (
-                f"The rotation {line.index} by {header.actor}, decided again, differs: {differs or again.decision}."
-            )
-            self._fail(line, "key.decided", message)
+        done = "note" in content if header.kind == "log.key" else header.outcome != "none"
+        if differs or header.decision != again.decision or again.allowed != done:
+            message = f"The {what} {line.index} by {header.actor}, decided again, differs: {differs or again.decision}."
+            self._fail(line, f"{code}.decided", message)
         if str(content.get("decided_at")) > header.time.at:
-            self._fail(line, "key.decided", f"The rotation {line.index} was decided after it was recorded.")
+            self._fail(line, f"{code}.decided", f"The {what} {line.index} was decided after it was recorded.")
+
+    def _proposal_erased(self, line: Line) -> str:
+        hidden = None if line.header.ref is None else self._erased.get(line.header.ref)
+        return "" if hidden is None else f"its proposal, {erased_words([hidden])}"
+
+    @staticmethod
+    def _not_replayable(line: Line, content: dict[str, Any], state: State) -> str:
+        """Why a decision on the log cannot be made again because of what was erased; empty where it can."""
+        if not state.hidden:
+            return ""
+        listed = content.get("approvals")
+        approvers = (
+            [item.get("approver") for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        )
+        for person in (line.header.actor, *approvers):
+            why = hidden_reason(state, person if isinstance(person, str) else None, None)
+            if why:
+                return why
+        # Who proved themselves how, whose capture is lowered, and who is locked out, may rest on any of these.
+        hidden = [one for path, one in state.hidden.items() if kind_at(path) in ("credential", "settings", "system")]
+        return f"not replayable: {ErasedContent(hidden).reason}" if hidden else ""
 
     def take_review(self, line: Line, state: State, unknown: str) -> None:
         """Check that a review came in by a login of its author, and that a break-glass grant was reviewed by somebody

@@ -11,12 +11,14 @@ import msgspec
 from affidavit.limits import DECISIONS_CACHED_MAX, VERIFY_STATES_MAX
 from affidavit.record.kinds import STATE_KINDS
 from affidavit.state.fold import State
+from affidavit.state.hidden import kind_at
 from affidavit.verify.agreement import check_agreement
 from affidavit.verify.capture import Asked, check_capture, check_either, is_captured_as_asked, under_way
 from affidavit.verify.changes import Changes
 from affidavit.verify.counters import gap_streams
 from affidavit.verify.decisions import UNREAD_DECISION, Decisions
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.erasures import erased_reason, hidden_reason
 from affidavit.verify.folding import Folding
 from affidavit.verify.keys import Keys
 from affidavit.verify.line import Line
@@ -28,6 +30,9 @@ _DECIDED = frozenset({"access", "access.intent", "session.open"})
 UNREAD_CONTEXT = "the context that it needs does not hold or was not read"
 UNREAD_OUTCOME = "the body of an outcome, or of its intent, could not be read"
 _ADMINISTRATION = frozenset({"change", "proposal", "approval"})
+#: Kinds of hidden objects that may have set how somebody's accesses are captured; None: a membership.
+_BEAR_ON_CAPTURE = frozenset({"settings", None})
+_ON_THE_LOG = frozenset({"log.key", "erase"})
 
 
 class Content:
@@ -40,6 +45,7 @@ class Content:
         self.decisions = Decisions(notes)
         self._states: OrderedDict[int, State] = OrderedDict({0: self.folding.state.copy()})
         self._captured: dict[tuple[Any, ...], bool] = {}
+        self._hidden_until = ""  # when a change was sealed before which settings may have been hidden
         self.intents: dict[int, Asked] = {}  # what the settings asked of an intent's outcome
 
     def hole(self) -> None:
@@ -55,9 +61,9 @@ class Content:
         elif kind == "context":
             state, unknown = self._state_at(line)
             self.decisions.take_context(line, state, unknown)
-        elif kind == "log.key":
+        elif kind in _ON_THE_LOG:
             state, unknown = self._state_at(line)
-            self._changes.take_rotation(line, state, unknown)
+            self._changes.take_log_admin(line, state, unknown)
         elif kind == "review":
             state, unknown = self._state_at(line)
             self._changes.take_review(line, state, unknown)
@@ -99,10 +105,15 @@ class Content:
             self._changes.take(line, ops, self.folding.state, self.folding.unknown)
         if kind not in STATE_KINDS:
             return
-        if ops is None:
+        if any(kind_at(path) in _BEAR_ON_CAPTURE for path in self.folding.state.hidden):
+            self._hidden_until = line.header.log.at
+        if line.erased is not None:
+            self.folding.apply_stub(line)
+        elif ops is None:
             self.folding.skip_unread(line)
             return
-        self.folding.apply(line, ops)
+        else:
+            self.folding.apply(line, ops)
         self.decisions.changed_at = line.header.log.at
         self._states[self.folding.state.index] = self.folding.state.copy()
         if len(self._states) > VERIFY_STATES_MAX:
@@ -120,7 +131,9 @@ class Content:
             self.notes.skip(Duty.CAPTURE, unknown or UNREAD_CONTEXT)
             return
         asked = view.asked
-        if view.before is not None and under_way(line, view.since):
+        if self._hidden_until and under_way(line, self._hidden_until) and not is_captured_as_asked(line, asked):
+            self.notes.skip(Duty.CAPTURE, "it may have begun under settings that were erased")
+        elif view.before is not None and under_way(line, view.since):
             asked = check_either(line, view.asked, view.before, self.notes)
         else:
             check_capture(line, asked, self.notes)
@@ -135,7 +148,11 @@ class Content:
         check_capture(line, asked, self.notes)
 
     def _state_at(self, line: Line) -> tuple[State, str]:
-        """The state that a line was decided under, or why there is none."""
+        """The state that a line was decided under, or why there is none that it can be decided under again."""
+        state, unknown = self._state_then(line)
+        return state, unknown or erased_reason(line) or hidden_reason(state, line.header.actor, line.header.system)
+
+    def _state_then(self, line: Line) -> tuple[State, str]:
         current = self.folding.state
         decided = line.header.decided
         if self.folding.unknown or decided is None or decided == current.index:

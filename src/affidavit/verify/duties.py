@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum
 
-from affidavit.limits import VERIFY_FINDINGS_MAX
+from affidavit.limits import VERIFY_FINDINGS_MAX, VERIFY_REASONS_MAX
 from affidavit.verify.verdict import Check, Finding, Status
 
 
@@ -160,7 +160,10 @@ class Notebook:
         return Check(int(duty), NAMES[duty], status, "; ".join(details), tuple(self._findings[duty]), count)
 
     def _reasons(self, duty: Duty) -> str:
-        return "; ".join(
+        reasons = self._skipped[duty].most_common()
+        said = [
             f"{f'{count:,}'.replace(',', ' ')} because {reason}" if count > 1 else reason
-            for reason, count in self._skipped[duty].most_common()
-        )
+            for reason, count in reasons[:VERIFY_REASONS_MAX]
+        ]
+        left = sum(count for _, count in reasons[VERIFY_REASONS_MAX:])
+        return "; ".join([*said, f"{left} for other reasons"] if left else said)

@@ -20,9 +20,11 @@ from affidavit.limits import (
     TILE_WIDTH,
     VERIFY_BEYOND_MAX,
 )
+from affidavit.record.body import same_but_erasing
 from affidavit.record.frame import decode_bundle
 from affidavit.tlog.tiles import HASH_BYTES, TileAddress, decode_entries, parse_path, tile_width
 from affidavit.verify.duties import Duty, Notebook
+from affidavit.verify.erasures import ERASING
 from affidavit.verify.evidence import Evidence
 from affidavit.verify.line import body_path
 
@@ -52,7 +54,7 @@ class Files:
         the journal's last whole record, `starts` where it holds starts of the writer beyond the checkpoint.
         `came_since` says of a listed path whether it is a file of the log about keys that was not known before.
         """
-        prefixes = _Prefixes(self._notes)
+        prefixes = _Prefixes(self._notes, self._size)
         for part, path in self._listed():
             if part == "log" and path in self._known:
                 continue
@@ -127,8 +129,9 @@ def _each_cut_short(sizes: Sequence[int], starts: Sequence[int], journal_end: in
 class _Prefixes:
     """Compares partials of earlier sizes with the wider file, which is read once for its row of partials."""
 
-    def __init__(self, notes: Notebook) -> None:
+    def __init__(self, notes: Notebook, size: int) -> None:
         self._notes = notes
+        self._size = size
         self._wide_path = ""
         self._wide: bytes | None = None
 
@@ -145,10 +148,17 @@ class _Prefixes:
             data = source.get(path, limit)
             if data is None or self._wide is None or _begins(part, address, self._wide, width, data):
                 return
+            if part == "bodies" and self._is_erasing(self._wide, width, data, address.width):
+                self._notes.skip(Duty.FILES, ERASING)
+                return
             message = f"This partial of an earlier size is not the beginning of {self._wide_path}."
             self._notes.fail(Duty.FILES, "files.partial", f"{part}/{path}", message)
         except (Corruption, InvalidInput, VerificationError) as error:
             self._notes.fail(Duty.FILES, error.code, f"{part}/{path}", str(error))
+
+    def _is_erasing(self, wide: bytes, width: int, data: bytes, held: int) -> bool:
+        pairs = zip(decode_bundle(data, held), decode_bundle(wide, width), strict=False)
+        return all(same_but_erasing(a, b, self._size) for a, b in pairs)
 
 
 def _begins(part: str, address: TileAddress, wide: bytes, width: int, data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.tlog.tiles import entries_path
 
@@ -16,7 +17,7 @@ Why = Literal["", "none", "unread", "erased", "absent", "altered"]
 class Line:
     """A record whose header was read. `content` is the body where it could be read; else `why` says why not.
 
-    `where` is the path of the entry bundle that holds it, below the archive.
+    `where` is the path of the entry bundle that holds it, below the archive. `erased` is the stub of an erased body.
     """
 
     index: int
@@ -24,6 +25,7 @@ class Line:
     content: dict[str, Any] | None
     why: Why
     where: str
+    erased: Erased | None = None
 
 
 def entry_place(bundle: int, width: int) -> str:

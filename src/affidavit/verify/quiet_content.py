@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from affidavit.verify.capture import Asked
 from affidavit.verify.decisions import Quiet
 from affidavit.verify.duties import Duty
+from affidavit.verify.erasures import hidden_reason
 from affidavit.verify.run import Run, Settle
 from affidavit.verify.sift import Shape
 
@@ -58,6 +59,8 @@ def weigh_content(content: Content, run: Run) -> Settle | None:
 def _weigh_decision(content: Content, shape: Shape, case: bytes, made: tuple[str, str]) -> Quiet | None:
     state = content.folding.state
     if shape.basis != "observed" or shape.decided != state.index:
+        return None
+    if hidden_reason(state, shape.actor, shape.system):
         return None
     quiet = content.decisions.weigh(shape, case, state, made)
     if quiet is None:

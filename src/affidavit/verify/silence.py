@@ -10,8 +10,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from affidavit.errors import Corruption
 from affidavit.limits import SOURCES_MAX
+from affidavit.record.body import Erased
 from affidavit.record.moment import NS, parse_moment
+from affidavit.state.hidden import decode_hidden, kind_at
+from affidavit.state.map import path_of
 from affidavit.state.sources import Expected, expected
 from affidavit.verify.duties import Duty, Notebook
 from affidavit.verify.line import Line
@@ -40,6 +44,7 @@ class Silences:
         self._sources: dict[str, _Source] = {}
         self._expected: dict[str, Expected] = {}
         self._declared_at: dict[int, str] = {}
+        self._hidden: set[bytes] = set()  # paths of sources whose declaration was erased
         self._started_at = ""
         self._remarks = 0
         self._unread = False  # a change or a heartbeat: from there on nothing can be compared
@@ -55,6 +60,8 @@ class Silences:
             return
         if kind == "log.open":
             self._started_at = line.header.log.at
+        elif line.erased is not None:
+            self._forget(line, line.erased)
         elif content is None:
             self._unread = self._unread or kind != "log.gap"
             if kind == "log.heartbeat":
@@ -78,12 +85,30 @@ class Silences:
             value = op.get("value")
             declared = expected(name, value, line.index) if isinstance(value, dict) else None
             short = name.removeprefix(_PREFIX)
+            self._hidden.discard(path_of(name))
             self._sources.pop(short, None)
             self._expected.pop(short, None)
             if declared is not None and len(self._expected) < SOURCES_MAX:
                 self._expected[short] = declared
                 self._sources[short] = _Source()
                 self._declared_at[line.index] = line.header.log.at
+
+    def _forget(self, line: Line, erased: Erased) -> None:
+        """An erased change may have declared sources: from there on they are not compared until they are declared
+        again. What it declared, and of which name, its stub does not say."""
+        try:
+            paths = {op.path for op in decode_hidden(erased.left)} if line.header.kind == "change" else set()
+        except Corruption:
+            self._unread = True
+            return
+        known = {path_of(_PREFIX + short): short for short in self._expected}
+        for path in paths:
+            short = known.get(path)
+            if short is not None:
+                self._sources.pop(short, None)
+                self._expected.pop(short, None)
+            if kind_at(int.from_bytes(path, "big")) == "source":
+                self._hidden.add(path)
 
     def finish(self) -> None:
         """The log has ended."""
@@ -112,6 +137,9 @@ class Silences:
 
     def _gap(self, line: Line, content: dict[str, Any]) -> None:
         name = str(content.get("source"))
+        if path_of(_PREFIX + name) in self._hidden:
+            self._notes.remark(Duty.COUNTERS, "the declaration of a source was erased: its silence was not compared")
+            return
         source, declared = self._sources.get(name), self._expected.get(name)
         if source is None or declared is None or content.get("declared") != declared.declared:
             self._fail(line, f"no declaration of a heartbeat of the source {name[:80]!r} is in force there")

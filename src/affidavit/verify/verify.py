@@ -19,15 +19,18 @@ The duties, by the numbers that come back in the code (`duties.Duty`) and in the
     boot. Sessions and intents end with their stream: at a log.gap that names it, and at each start.
 10. Each source's counter is dense from 0, except where a log.gap says what is missing; ended streams stay ended. What
     a log.gap says of a source's silence follows from its heartbeats.
-11. Each body that a header names has a slot; no other slot is there; a body is a stub only where an erase record says
-    so.
+11. Each body that a header names has a slot; no other slot is there; a body is a stub only where the erase record that
+    the stub names was allowed and says so, and it is one wherever such a record says so.
 12. Where the journal is there: every frame is whole, and its headers and slots are those published.
 13. Each body that can be read is the one whose digest its header says, and header and body agree.
 14. The changes fold from genesis: each is based on the versions before it, and gives the root that its header says; a
-    lapse deletes only what expired, a drift puts only what its system reports.
+    lapse deletes only what expired, a drift puts only what its system reports. Of an erased one the stub is folded, and
+    must give that root.
 15. Each change, proposal and approval, decided again, comes out the same; changes are allowed; actors are proved by a
     credential of theirs, approvals by records of other identities over the same objects. A change that the log's key
-    made outside of policy gives one identity administration and nothing else; it is said in the verdict.
+    made outside of policy gives one identity administration and nothing else; it is said in the verdict. Rotations of
+    the log's key and erasures, decided again, come out the same. What needs a body that was erased is reported as not
+    checked, with the record that erased it.
 16. Each context is what the state at `decided` gives for its actor and system.
 17. Each decision, made again under that state at its time, has the same result, reasons and errors; it was asked for
     every table that the record names, and its facts are those of the record.
@@ -182,7 +185,7 @@ class _Verification:
         self._files = Files(archive, checkpoint.size, keys.paths, notes)
         parts = (self._kept, self._beside, self._witnesses, self._key_records)
         self._tree = TreeWalk(archive.log, checkpoint, sorted({size for part in parts for size in part.sizes}), notes)
-        self._bodies = BodyStore(archive.bodies, body_keys, only == "all", notes)
+        self._bodies = BodyStore(archive.bodies, body_keys, only == "all", checkpoint.size, notes)
         self._journal = JournalWalk(archive.journal, checkpoint.origin, checkpoint.size, notes)
         self._order = Order(checkpoint.origin, keys.in_force, notes)
         self._references = References(notes)
@@ -275,10 +278,11 @@ class _Verification:
         except AffidavitError as error:
             self._notes.fail(Duty.HEADERS, error.code, where, f"Entry {index} is no header: {error}", index)
             return None
-        content, why = self._bodies.open(index, header, slot, body_where)
-        if header.kind == "erase" and header.ref is not None:
-            self._bodies.erased_by(header.ref)
-        return Line(index, header, content, why, where)
+        content, why, erased = self._bodies.open(index, header, slot, body_where)
+        line = Line(index, header, content, why, where, erased)
+        if header.kind == "erase":
+            self._bodies.erased_by(line)
+        return line
 
     def _take(self, line: Line) -> None:
         self._order.take(line)
@@ -356,6 +360,7 @@ class _Verification:
             journal_torn=self._journal.torn,
             sessions_open=len(self._references.sessions),
             intents_open=len(self._references.intents),
+            notes=self._bodies.erased,
             not_checked=tuple(f"{duty}. {why}" for duty, why in self._notes.left_out() if duty not in asked),
         )
 

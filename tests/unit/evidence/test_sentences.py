@@ -89,8 +89,8 @@ GRANT = {
             "ana ran SELECT of public.t on clinic (error 23505), allowed by grant/ana/g-1.",
         ),
         (
-            record("access", Erased(b""), action="read", decision="allow", outcome="ok"),
-            "ana ran read on clinic (its body was erased).",
+            record("access", Erased(50), action="read", decision="allow", outcome="ok"),
+            "ana ran read on clinic (its body was erased by record 50).",
         ),
         (
             record("access", Unreadable(b"1234"), action="read", decision="deny", outcome="none"),

@@ -102,8 +102,8 @@ def test_a_denial_that_was_none_is_found_by_deciding_again(desk: Office, monkeyp
     from affidavit.server import rotating
 
     ana = desk.client(desk.token("ana"))
-    real, of_ana = rotating.decide_rotation, desk.live.resolve("ana")
-    monkeypatch.setattr(rotating, "decide_rotation", lambda state, actor, at: real(state, of_ana, at))
+    real, of_ana = rotating.decide_log_admin, desk.live.resolve("ana")
+    monkeypatch.setattr(rotating, "decide_log_admin", lambda state, actor, at: real(state, of_ana, at))
     with pytest.raises(Denied, match="the attempt is record"):
         desk.admin.post("/v1/key/rotation", {"reason": "yearly"})
     desk.ledger.publish_now()
@@ -153,9 +153,9 @@ def test_a_rotation_by_somebody_who_may_not_is_found_by_deciding_again(
     from affidavit.server import rotating
 
     ana = desk.client(desk.token("ana"))
-    real = rotating.decide_rotation
+    real = rotating.decide_log_admin
     administrator = desk.admin.get("/v1/status")["you"]["identity"]
-    monkeypatch.setattr(rotating, "decide_rotation", lambda state, actor, at: real(state, administrator, at))
+    monkeypatch.setattr(rotating, "decide_log_admin", lambda state, actor, at: real(state, administrator, at))
     index = ana.post("/v1/key/rotation", {"reason": "mine now"})["index"]
     desk.ledger.publish_now()
     root = desk.ledger._layout.root

@@ -1,4 +1,4 @@
-"""Who may rotate the log's key: whoever policy lets administer the log. Pure, so that verify decides it again."""
+"""Who may rotate the log's key or erase a body: whom policy lets administer the log. Pure: verify decides it again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from affidavit.state.policy import LOG_SYSTEM
 from affidavit.state.view import StateView
 
 
-def decide_rotation(state: StateView, actor: str, at_ns: int) -> Authorization:
+def decide_log_admin(state: StateView, actor: str, at_ns: int) -> Authorization:
     """The decision on `admin` of the log by `actor` at `at_ns` (nanoseconds since 1970)."""
     decider = Decider(build_context(state, actor, LOG_SYSTEM), state)
     return decider.decide((Request("admin", "Log", LOG_SYSTEM),), {}, at_ns)
