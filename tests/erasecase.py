@@ -20,7 +20,7 @@ _headers = msgspec.json.Decoder(Header)
 
 def holders(root: Path, needle: bytes) -> list[str]:
     """Every file below `root` in which these bytes stand."""
-    return sorted(str(path.relative_to(root)) for path in _files(root) if needle in path.read_bytes())
+    return sorted(str(path.relative_to(root)) for path in _files(root) if needle in _read(path))
 
 
 def readers(root: Path, needle: bytes) -> list[str]:
@@ -29,12 +29,20 @@ def readers(root: Path, needle: bytes) -> list[str]:
     return sorted(
         str(path.relative_to(root))
         for path in _files(root)
-        if needle in path.read_bytes() or any(needle in plain for plain in _opened(root, path, keys))
+        if needle in _read(path) or any(needle in plain for plain in _opened(root, path, keys))
     )
 
 
 def _files(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
+
+
+def _read(path: Path) -> bytes:
+    """What a file holds; nothing, where the running log has just renamed or removed it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _opened(root: Path, path: Path, keys: dict[bytes, BodyKey]) -> Iterator[bytes]:
@@ -51,14 +59,13 @@ def _opened(root: Path, path: Path, keys: dict[bytes, BodyKey]) -> Iterator[byte
 def _records(root: Path, path: Path) -> Iterator[tuple[bytes, bytes]]:
     """The records that a segment or a body bundle holds, wherever a copy of one lies."""
     if path.suffix == ".segment":
-        for frame in read_frames(path.read_bytes()):
+        for frame in read_frames(_read(path)):
             if isinstance(frame, Frame):
                 yield from frame.records
     elif "bodies" in path.parts:
         below = "/".join(path.parts[path.parts.index("bodies") + 1 :])
         entries = root / "log" / "tile" / "entries" / below
-        if entries.exists():
+        raws, slots = _read(entries), _read(path)
+        if raws and slots:
             width = parse_path(f"tile/entries/{below}").width
-            yield from zip(
-                decode_entries(entries.read_bytes(), width), decode_bundle(path.read_bytes(), width), strict=True
-            )
+            yield from zip(decode_entries(raws, width), decode_bundle(slots, width), strict=True)

@@ -255,6 +255,7 @@ FINDINGS_DECIDERS_MAX = 64  # states that accesses are decided again under: thos
 FINDINGS_FOLLOWED_MAX = 10_000  # changes, permissions in use and lapsed grants kept while findings are computed: 20 MB
 FINDINGS_LAPSES_LOOKED_MAX = 2_000  # changes looked back through for lapses before the stretch: under a second
 FINDINGS_PEOPLE_MAX = 10_000  # people on a system, and contexts, kept apart while findings are computed
+WHO_ERASED_MAX = 100  # erased records named in an answer to who did; the rest is counted
 FINDINGS_SHOWN_MAX = 10  # records named among those that could not be looked at
 GAPS_LOOK_BACK_DAYS = 7  # gaps that `ready` lists: since the last weekly look
 GIVERS_MAX = 8  # services that gave each other their credentials, followed back to a human

@@ -50,7 +50,7 @@ JUDGING = (
         "a session by a login that has ended is not reported",
         "verify/decisions.py",
         {
-            "        if held is not None and has_ended(held.value, parse_moment(line.header.time.at)):\n": "        if False:\n"
+            "        elif held is not None and has_ended(held.value, parse_moment(line.header.time.at)):\n": "        elif False:\n"
         },
         "who kept a token of last year comes in by it, and the log is said to hold",
         f"{_TAMPERING}::test_a_row[session:_begun_by_a_login_that_has_ended]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutations.asof import ASOF
+from mutations.erasing import ERASING
 from mutations.judging import JUDGING
 from mutations.proving import PROVING
 from mutations.reopening import REOPENING
@@ -10,4 +11,4 @@ from mutations.serving import SERVING
 from mutations.watching import WATCHING
 from mutations.writing import WRITING
 
-PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF)
+PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF, *ERASING)

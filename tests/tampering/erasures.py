@@ -10,7 +10,11 @@ from typing import Any
 
 from logmaker import BOB, LEDGER, Paper, Rec, afternoon, with_content, with_fields, without, write_log
 
+from affidavit import canonical
 from affidavit.record.body import Erased, erased_slot, open_slot
+from affidavit.state.change import salt_bytes
+from affidavit.state.hidden import HiddenOp, encode_hidden
+from affidavit.state.map import path_of, value_hash
 from tampering.kinds import ACCESSES, Case, Found, Need, Tampering
 
 _READ = frozenset({Need.BODY_KEYS})
@@ -75,6 +79,13 @@ def _left(change: Callable[[bytes], bytes]) -> Callable[[Rec], bytes]:
     return slot
 
 
+def _with_one_more_put(left: bytes) -> bytes:
+    """Every root stays; but a policy would count as erased from there on, and no decision be made again."""
+    held = next(version for version in map(_played().state.get, ("policy/administrators",)) if version is not None)
+    value = value_hash(salt_bytes(held.salt), canonical.encode_trusted(held.value))
+    return left + encode_hidden([HiddenOp(path_of(held.name), value)])
+
+
 def _flip(at: int) -> Callable[[bytes], bytes]:
     return lambda left: left[:at] + bytes([left[at] ^ 1]) + left[at + 1 :]
 
@@ -112,6 +123,7 @@ def _rows() -> list[Tampering]:
         _row("stub", "of an access, with something more in it", _slot(access, _left(lambda _: b"more")), Found(11, "bodies.stub", index=access)),
         _row("stub", "of a change, another value hash", _slot(profile, _left(_flip(40))), Found(14, "state.root", _READ, index=profile)),
         _row("stub", "of a change, another path", _slot(profile, _left(_flip(20))), Found(14, "state.root", _READ, index=profile)),
+        _row("stub", "of a change, a put added that changes nothing", _slot(profile, _left(_with_one_more_put)), Found(14, "state.stub", _READ, index=profile)),
         _row("stub", "of a change, emptied", _slot(profile, _left(lambda _: b"")), Found(14, "state.stub", _READ, index=profile)),
         _row("stub", "cut", _slot(access, lambda record: (record.slot or b"")[:9]), Found(11, "slot.stub", index=access)),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from affidavit.clock import Clock
 from affidavit.errors import Conflict, Denied, InvalidInput
 from affidavit.history.asof import Records
 from affidavit.history.live import Live
+from affidavit.history.reviews import Reviews
 from affidavit.ledger.own import Own
 from affidavit.limits import REASON_CHARS_MAX, REPLAN_MAX
 from affidavit.record.body import Erased
@@ -28,6 +29,7 @@ from affidavit.record.read import Record
 from affidavit.state.change import Op, Put, decode_ops
 from affidavit.state.fold import State
 from affidavit.state.logadmin import decide_log_admin
+from affidavit.state.reviewing import break_glass, concerned
 
 _KEPT = "profile/"  # of these a change may be erased while they are in force
 
@@ -109,6 +111,7 @@ class Erasing:
                     )
                 ops = self._ops(record)
                 self._check_in_force(state, wish.index, ops)
+                self._check_reviewed(state, record)
                 forgetting = self._forgetting() if record.header.kind in STATE_KINDS else nullcontext()
                 with self._one_at_a_time, forgetting:
                     index = self._erase(wish.index, Own("erase", content, fields))
@@ -160,6 +163,19 @@ class Erasing:
                 "erase.in_force",
                 f"Record {index} put what is in force now: {names}{more}. Without it nobody could tell.",
                 "Delete those, or put other values in their place (`affidavit apply`), and then erase.",
+            )
+
+    def _check_reviewed(self, state: State, record: Record) -> None:
+        """Break-glass is looked at afterwards by somebody else; what nobody looked at yet must be there to be seen."""
+        objects = record.content.get("objects")
+        if record.header.kind != "change" or not break_glass(objects):
+            return
+        involved = concerned(state, record.header.actor, objects)
+        if not any(author not in involved for _, author in Reviews(self._records).of(record.index)):
+            raise InvalidInput(
+                "erase.review",
+                f"Record {record.index} gave a break-glass grant that nobody else has reviewed yet.",
+                f"Somebody else looks at it first: affidavit review {record.index} --note …",
             )
 
     def _also(self, record: Record, ops: tuple[Op, ...]) -> tuple[int, ...]:

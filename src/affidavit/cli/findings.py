@@ -99,6 +99,8 @@ def _print_report(report: dict[str, Any]) -> None:
     say(f"  State {root['state']:,}, root {root['state_root']}", "dim")
     for item in report["not_looked_at"]:
         at = f" (records {', '.join(map(str, item['records']))}…)" if item["records"] else ""
+        by = [f"{index} by record {by}" for index, by in zip(item["records"], item.get("by", ()), strict=False)]
+        at = f" ({', '.join(by)}{'' if len(by) == item['count'] else '…'})" if by else at
         say(f"  Not looked at, {item['count']:,}: {item['what']}{at}.", "unknown")
     for text in report["left_out"]:
         say(f"  Left out: {text}.", "dim")

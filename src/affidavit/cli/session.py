@@ -74,7 +74,8 @@ def _print_story(story: dict[str, Any]) -> None:
 def _print_context(index: int, context: dict[str, Any]) -> None:
     """The settings that apply from this action on, each with its scope and the record it came from."""
     if not context["readable"]:
-        _below(f"the context {index} cannot be read")
+        by = context["erased_by"]
+        _below(f"the context {index} {'cannot be read' if by is None else f'was erased by record {by}'}")
         return
     parts = [f"{one['name']} {one['value']} ({one['scope']}{_from_record(one)})" for one in context["settings"]]
     _below(f"under context {index}: {', '.join(parts)}")
@@ -84,6 +85,8 @@ def _print_context(index: int, context: dict[str, Any]) -> None:
 
 def _change_words(change: dict[str, Any]) -> str:
     said = "in force from" if change["bears"] else "does not touch this session; in force from"
+    if change["erased_by"] is not None:
+        said = f"may touch this session: what it did was erased by record {change['erased_by']}; in force from"
     at = "no action after it" if change["effective"] is None else f"record {change['effective']} on"
     words = f"{said} {at}"
     for item in change["approvals"]:

@@ -58,7 +58,7 @@ def at(
         _print_context(answer)
         return 0
     for item in answer["erased"]:
-        what = f"objects of the kind {item['kind']}" if item["kind"] else "a grant or membership"
+        what = f"objects of the kind {item['kind']}" if item["kind"] else "a grant, membership or report"
         say(f"Not known: {what}, put by record {item['version']}, which record {item['by']} erased.", "unknown")
     rows = [(item["shown"], str(item["version"]), short(item["value"])) for item in answer["objects"]]
     if rows:

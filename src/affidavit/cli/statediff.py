@@ -13,14 +13,15 @@ _SIGNS = {
     "removed": ("-", "deny", ""),
     "changed": ("~", "change", ""),
     "none": ("=", "dim", " is as it was"),
+    "erased": ("?", "unknown", " is not known: what was put was erased"),
 }
 
 
 def diff(a: str, b: str = "now", prefix: str = "", /, *, common: Common = DEFAULTS) -> int:
     """What differs between the state at A and the later one at B (an index, a time, or now).
 
-    PREFIX shows only what begins so. + was added, - removed, ~ changed; = was touched in between and is as before. For
-    example: affidavit state diff 2026-11-22T14:00 2026-11-22T15:00 grant/
+    PREFIX shows only what begins so. + was added, - removed, ~ changed; = was touched and is as before; ? was
+    erased. For example: affidavit state diff 2026-11-22T14:00 2026-11-22T15:00 grant/
     """
     with connect(common) as client:
         answer = client.get("/v1/state/diff", a=a, b=b, prefix=prefix)
@@ -35,8 +36,10 @@ def diff(a: str, b: str = "now", prefix: str = "", /, *, common: Common = DEFAUL
         say(f"{sign} {item['shown']}{words}  ({by})", style)
         for part in item["difference"]:
             say(f"    {difference_text(part, item['change'])}")
-    if not answer["objects"]:
+    if not answer["objects"] and not answer["erased"]:
         say("No difference, and nothing was touched in between.")
+    for item in answer["erased"]:
+        say(f"Not known whole: record {item['index']}, which record {item['by']} erased.", "unknown")
     if answer["records"]:
         say()
         say("The records that did it", "strong")

@@ -14,8 +14,15 @@ from affidavit.cli.permitted import show_permitted
 from affidavit.errors import InvalidInput
 from affidavit.evidence.wording import moment_words
 
-_STYLES = {"added": "allow", "changed": "change", "removed": "deny", "lapsed": "deny", "none": "dim"}
-_WORDS = {"none": "put again as it was"}
+_STYLES = {
+    "added": "allow",
+    "changed": "change",
+    "removed": "deny",
+    "lapsed": "deny",
+    "none": "dim",
+    "erased": "unknown",
+}
+_WORDS = {"none": "put again as it was", "erased": "put (and erased since)"}
 
 
 def history(
@@ -60,6 +67,9 @@ def history(
     say(answer["shown"], "strong")
     for event in answer["versions"]:
         _print_event(event, answer["object"])
+    for item in answer["erased"]:
+        by = f"put by record {item['version']}, which record {item['by']} erased"
+        say(f"Not known: a grant, membership or report {by}.", "unknown")
     return 0
 
 
@@ -80,8 +90,8 @@ def _print_event(event: dict[str, Any], asked: str) -> None:
             else f"approval by {item['by']} only claimed"
         )
     why += ["file access"] if event["file_access"] else []
-    if event["erased"]:
-        why.append("the record's body was erased")
+    if event["erased_by"] is not None:
+        why.append(f"the record's body was erased by record {event['erased_by']}")
     if why:
         say(f"        {', '.join(why)}", "dim")
     for item in event["difference"]:

@@ -149,6 +149,11 @@ def _show_could(answer: dict[str, Any]) -> None:
     if answer["inactive"]:
         names = list_words([item["handle"] for item in answer["inactive"]], most=8)
         say(f"Not active, so nothing is allowed to them: {names}.", "dim")
+    for item in answer["erased"]:
+        say(
+            f"There may be others: record {item['version']} put identities, and record {item['by']} erased it.",
+            "unknown",
+        )
     if answer["beyond_policy"]:
         say(answer["beyond_policy"], "dim")
 
@@ -252,6 +257,9 @@ def _completeness(answer: dict[str, Any]) -> None:
     if answer["not_told"]:
         some = list_words([str(index) for index in answer["not_told"]], most=8)
         say(f"Nobody can tell without their bodies whether these are about it: {some}.", "unknown")
+    if answer["erased"]:
+        some = list_words([f"{item['index']} (by record {item['by']})" for item in answer["erased"]], most=8)
+        say(f"Erased: {some}.", "unknown")
     if not answer["unread"] and not answer["not_told"]:
         say("All that concerns it could be read.", "dim")
 

@@ -14,7 +14,9 @@ from typing import Any
 from affidavit.evidence.sentence import Names
 from affidavit.history.asof import Records
 from affidavit.limits import GIVERS_MAX
+from affidavit.record.body import Erased
 from affidavit.record.read import Record
+from affidavit.state.fold import Version
 from affidavit.state.view import StateView
 
 
@@ -41,7 +43,7 @@ class Behind:
         if state.get(f"identity/{actor}") is None:
             state = self.state_at(proved.index + 1)  # the first administrator makes the change that makes them one
         version = state.get(f"identity/{actor}")
-        kind = None if version is None else str(version.value["kind"])
+        kind = _kind(version)
         said, client = _part(proved.content, "actor"), _part(proved.content, "client")
         shown = _part(said, "authenticated") or _part(proved.content, "via")
         credential = str(shown.get("credential") or "")
@@ -59,6 +61,12 @@ class Behind:
             "address": client.get("address"),
             "application": client.get("application"),
         }
+        if isinstance(proved.body, Erased):
+            said_so = f"How it was proved: record {proved.index} says so, and record {proved.body.by} erased it."
+            return {**found, "unknown": [said_so]}
+        if version is not None and version.erased:
+            what = f"What kind of identity it was: record {version.version} says so, and record {version.erased_by}"
+            return {**found, "unknown": [f"{what} erased it."]}
         return {**found, "unknown": _unknown(found, readable=isinstance(proved.body, dict))}
 
     def given(self, credential: str, position: int) -> dict[str, Any]:
@@ -68,7 +76,7 @@ class Behind:
         giver = None if version is None else self.records.header(version.version).actor
         return {
             "credential": credential,
-            "label": "" if version is None else str(version.value.get("label", "")),
+            "label": "" if version is None or version.erased else str(version.value.get("label", "")),
             "given_by": None if giver is None else then.handle_of(giver) or self.names(giver),
             "record": None if version is None else version.version,
         }
@@ -92,7 +100,7 @@ class Behind:
                 return found
             giver = self.records.header(put).actor
             version = None if giver is None else self.state_at(put + 1).get(f"identity/{giver}")
-            kind = None if version is None else str(version.value["kind"])
+            kind = _kind(version)
             found.append({**given, "identity": giver, "kind": kind})
             if kind == "human":
                 return found
@@ -108,6 +116,11 @@ class Behind:
         opened = record.index if record.header.kind == "session.open" else record.header.session
         role = None if opened is None else _part(self.records.record(opened).content, "upstream").get("role")
         return role if isinstance(role, str) else None
+
+
+def _kind(version: Version | None) -> str | None:
+    """What kind of identity it was; None where there was none, or nobody knows any more."""
+    return None if version is None or version.erased else str(version.value["kind"])
 
 
 def _unknown(found: Mapping[str, Any], *, readable: bool) -> list[str]:

@@ -18,6 +18,7 @@ from affidavit.state.bounds import Bounds
 from affidavit.state.context import permissions
 from affidavit.state.deciding import RULE_INACTIVE, Determining, PolicySets, Request
 from affidavit.state.facts import Fact
+from affidavit.state.hidden import ErasedContent, kind_at
 from affidavit.state.map import owner_of
 from affidavit.state.objects import GROUP_PREFIX
 from affidavit.state.recalled import Recalled
@@ -57,7 +58,9 @@ def who_could(state: StateView, question: Question) -> dict[str, Any]:
     `on`, `errors`, sorted by answer and handle; where that is not no, on a connected system, `login`: whether they may
     open a session there; for a change of an object of the log the answer is that for doing it alone, and
     `with_approval` and `may_approve` say the same of doing it with another's approval, and of approving it.
-    `inactive`: identities that are suspended, to whom nothing is allowed. Raises `InvalidInput`.
+    `inactive`: identities that are suspended, to whom nothing is allowed. For whom it rests on what was erased, it
+    `depends` on that; `erased` are changes that may have put identities which nobody knows any more. Raises
+    `InvalidInput`.
     """
     asking = _Asking(Recalled(state), question)
     people: list[dict[str, Any]] = []
@@ -69,7 +72,7 @@ def who_could(state: StateView, question: Question) -> dict[str, Any]:
             continue
         who = {"identity": identity, "handle": state.handle_of(identity) or identity, "kind": version.value["kind"]}
         if version.value["status"] == "active":
-            people.append({**who, **asking.person(identity, version.value)})
+            people.append({**who, **_answered(asking, identity, version.value)})
         else:
             inactive.append({**who, "by": [RULE_INACTIVE], "since": version.version})
     order = {YES: 0, DEPENDS: 1, NO: 2}
@@ -88,6 +91,12 @@ def who_could(state: StateView, question: Question) -> dict[str, Any]:
         },
         "people": people,
         "inactive": sorted(inactive, key=lambda item: str(item["handle"])),
+        "erased": [
+            {"version": version, "by": by}
+            for version, by in sorted(
+                {(one.version, one.by) for path, one in state.hidden.items() if kind_at(path) == "identity"}
+            )
+        ],
         "beyond_policy": BEYOND_POLICY if resource.is_object else "",
     }
 
@@ -103,6 +112,7 @@ class _Asking:
         self._bounds: dict[frozenset[str], Bounds] = {}
         self._supposers: dict[frozenset[str], Supposer] = {}  # of one identity
         self._alike: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.of_object = question.resource.is_object and not question.facts.keys() & _OF_WAYS
 
     def person(self, identity: str, value: Mapping[str, Any]) -> dict[str, Any]:
         """What the answer says of one identity, which has this value.
@@ -201,6 +211,15 @@ class _Asking:
             rule |= {member: version.value[member] for member in ("start", "end", "reason", "ticket")}
         rule["groups"] = [{"group": group, "via": via[group]} for group in sorted(spoken_of & via.keys())]
         return rule
+
+
+def _answered(asking: _Asking, identity: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What the answer says of one identity; where what it rests on was erased, it depends on that."""
+    try:
+        return asking.person(identity, value)
+    except ErasedContent as error:
+        on: dict[str, Any] = {"answer": DEPENDS, "by": [], "against": [], "on": [f"what {error.what}"], "errors": []}
+        return {**on, "with_approval": on, "may_approve": on} if asking.of_object else on
 
 
 def _of_login(resource: Resource) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from affidavit.evidence.asking import LOG, OBJECT, SYSTEM, TABLE, Resource
 from affidavit.evidence.behind import Behind
 from affidavit.history.asof import Records
-from affidavit.limits import READ_TOLD_EVERY
+from affidavit.limits import READ_TOLD_EVERY, WHO_ERASED_MAX
 from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.read import Record
@@ -59,9 +59,10 @@ class Touched:
 class Reading:
     """What a range says. `touched` by identity id; empty for records that name nobody. `not_told`: records that may be
     about the resource, which nobody can tell without their bodies; `unread`: how many that are about it could not be
-    read whole, by reason."""
+    read whole, by reason; `erased`: the first of both whose bodies were erased, each with the record that did."""
 
     touched: dict[str, Touched] = field(default_factory=dict)
+    erased: list[tuple[int, int]] = field(default_factory=list)
     not_told: list[int] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=dict)
     looked_at: int = 0
@@ -102,6 +103,12 @@ class Reader:
 
     def _take(self, index: int, header: Header, told: Reading, accounts: dict[int, str]) -> None:
         record = self.records.record(index)
+        held = self._held(record)
+        if isinstance(held, Erased) and len(told.erased) < WHO_ERASED_MAX:
+            told.erased.append((index, held.by))
+        if isinstance(record.body, dict) and not isinstance(held, dict):
+            told.not_told.append(index)
+            return
         if not isinstance(record.body, dict):
             reason = "erased" if isinstance(record.body, Erased) else "no key"
             if not self._told_by_header(header, told.by_tags):
@@ -113,6 +120,14 @@ class Reader:
         touched = told.touched.setdefault(header.actor or _NOT_KNOWN, Touched())
         touched.take(index, header)
         self._people(record, touched, accounts)
+
+    def _held(self, record: Record) -> object:
+        """The body that says what a record is about: its own, or of an approval that of its proposal."""
+        proposal = record.header.ref if record.header.kind == "approval" else None
+        of_object = self.resource.type not in (SYSTEM, LOG, TABLE)
+        if isinstance(record.body, dict) and of_object and proposal is not None:
+            return self.records.record(proposal).body
+        return record.body
 
     def _told_by_header(self, header: Header, by_tags: bool) -> bool:
         """Whether a header alone says that the record is about the resource, and about the action."""
@@ -170,7 +185,7 @@ def who_did(
     people = []
     for identity, touched in told.touched.items():
         version = state.get(f"identity/{identity}") if identity else None
-        kind = "" if version is None else str(version.value["kind"])
+        kind = "" if version is None or version.erased else str(version.value["kind"])
         people.append(
             {
                 "identity": identity,

@@ -140,8 +140,11 @@ class Explainer:
         """The last change before the decision that bears on this actor on this system; None where none does."""
         determining = {item["policy"] for item in record.content["authorization"]["determining"]}
         bears = bearing(record.header.actor or "", system, [item["group"] for item in context["groups"]])
+        erased = ""
         for at in reversed(changes_before(self.records, record.header.decided or 0)):
             change = self.records.record(at)
+            if isinstance(change.body, Erased) and not erased:
+                erased = f" (of record {at}, erased by record {change.body.by}, nobody can tell any more)"
             touched = [str(op["name"]) for op in change.content.get("objects", ()) if bears(str(op.get("name")))]
             if not touched:
                 continue
@@ -156,7 +159,7 @@ class Explainer:
                 "before_ns": str(before_ns),
                 "words": f", {duration_words(before_ns)} after record {at} put that in force"
                 if determining.intersection(touched)
-                else f"; the last change that bears on it is record {at}, {duration_words(before_ns)} before",
+                else f"; the last change that bears on it is record {at}, {duration_words(before_ns)} before{erased}",
             }
         return None
 

@@ -62,7 +62,8 @@ def _shown(version: Version | None, names: Names) -> dict[str, Any] | None:
         "shown": named(version.name, names),
         "version": version.version,
         "digest": version.digest,
-        "value": version.value,
+        "value": version.known,
+        **({} if version.erased_by is None else {"erased_by": version.erased_by}),
     }
 
 

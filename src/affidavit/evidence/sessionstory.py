@@ -18,6 +18,7 @@ from affidavit.evidence.sentence import Names, because_words, changes_words, nam
 from affidavit.evidence.session import Session
 from affidavit.evidence.statehistory import approvals_of
 from affidavit.history.asof import Records
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.read import Record
 
@@ -71,7 +72,7 @@ def _action(
     determining = sorted({(str(one["policy"]), str(one["digest"])) for one in authorization.get("determining", ())})
     context = contexts.get(str(header.context))
     shown: list[str] = []
-    if header.kind == "access" and header.decision == "deny":
+    if header.kind == "access" and header.decision == "deny" and not isinstance(record.body, Erased):
         errs = bool(authorization.get("errors"))
         shown = list(denial_words(record.index, [name for name, _ in determining], errs=errs))
     return {
@@ -88,7 +89,13 @@ def _action(
         "context": header.context,
         "state": header.decided,
         "shown": shown,
+        "erased_by": _erased_by(record),
     }
+
+
+def _erased_by(record: Record) -> int | None:
+    """The record that erased the body of this one; None where it is here."""
+    return record.body.by if isinstance(record.body, Erased) else None
 
 
 def _counted(context: dict[str, Any], at: str) -> list[str]:
@@ -104,6 +111,7 @@ def _context(record: Record, names: Names) -> dict[str, Any]:
     said = record.content
     return {
         "readable": bool(said),
+        "erased_by": _erased_by(record),
         "settings": list(said.get("settings", ())),
         "configured": said.get("configured"),
         "groups": list(said.get("groups", ())),
@@ -120,7 +128,7 @@ def _changes(
     bound_of: Callable[[Header], int | None],
 ) -> list[dict[str, Any]]:
     """The changes meanwhile. `effective` is the first action that was decided under it; `bears` whether it touches what
-    this person may do here, or how that is recorded."""
+    this person may do here, or how that is recorded, or may do so, where it was erased."""
     groups = sorted({item["group"] for context in contexts.values() for item in context["groups"]})
     actor = next((one.header.actor for one in asked if one.header.actor), "") or ""
     bears = bearing(actor, asked[0].header.system or "", groups)
@@ -130,18 +138,20 @@ def _changes(
     for record in changes:
         content, first = record.content, bisect.bisect_right(newest, record.index)
         objects = [str(op["name"]) for op in content.get("objects", ())]
-        did = record.header.kind == "change"
+        erased = isinstance(record.body, Erased)
+        did = record.header.kind == "change" and not erased
         told.append(
             {
                 **_when(record, bound_of),
                 "kind": record.header.kind,
                 "what": changes_words(content.get("objects", ()), names) if did else what_words(record, names),
-                "who": names(record.header.actor) if did and record.header.actor else None,
+                "who": names(record.header.actor) if record.header.kind == "change" and record.header.actor else None,
                 "reason": str(content.get("reason") or ""),
                 "ticket": str(content.get("ticket") or ""),
                 "approvals": approvals_of(content, names),
                 "objects": objects,
-                "bears": any(map(bears, objects)),
+                "bears": erased or any(map(bears, objects)),
+                "erased_by": _erased_by(record),
                 "effective": asked[first].index if first < len(asked) else None,
             }
         )

@@ -9,6 +9,7 @@ from affidavit.errors import InvalidInput
 from affidavit.history.asof import Records, changes_before
 from affidavit.limits import STATE_CHANGES_MAX
 from affidavit.record.moment import parse_moment
+from affidavit.state.hidden import ErasedContent, bearing_on_settings
 from affidavit.state.settings import resolve
 from affidavit.state.view import StateView
 
@@ -27,7 +28,8 @@ def shares(
     """The `intervals` in which the setting `name` had one value for `who` (identity, system); `values` are the sums.
 
     `period` is two positions, each with its moment. A change holds from the moment that the sequencer sealed it. While
-    there was no such identity, or no value, `value` is null. Raises `InvalidInput` for a period without length.
+    there was no such identity, or no value, `value` is null. Raises `InvalidInput` for a period without length,
+    `ErasedContent` where the value rests on what was erased.
     """
     (first, begins), (last, ends) = period
     length_ns = length_of(begins, ends)
@@ -70,6 +72,9 @@ def _value(state: StateView, name: str, who: tuple[str, str]) -> dict[str, Any]:
     nothing = {"value": None, "scope": None, "version": None}
     if state.get(f"identity/{identity}") is None:
         return nothing
+    hidden = tuple(bearing_on_settings(state.hidden, identity, system, [one for one, _ in state.groups_of(identity)]))
+    if hidden:
+        raise ErasedContent(hidden)
     found = next((one for one in resolve(state, identity, system)[0] if one.name == name), None)
     return nothing if found is None else {"value": found.value, "scope": found.scope, "version": found.version}
 

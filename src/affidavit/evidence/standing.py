@@ -14,8 +14,9 @@ from affidavit.errors import InvalidInput
 from affidavit.evidence.shares import length_of, share_of
 from affidavit.history.asof import Records
 from affidavit.history.shelves import OPEN, Row
-from affidavit.history.view import version_of
+from affidavit.history.view import HIDDEN, hidden_of, version_of
 from affidavit.record.moment import parse_moment
+from affidavit.state.hidden import ErasedContent
 
 #: Two positions, each with the moment that it stands for.
 Period = tuple[tuple[int, str], tuple[int, str]]
@@ -29,7 +30,8 @@ def standing(
     were as they are at the end. An object that was not there has no `version` and no `digest`; where it is absent at
     the end, it was as at the end while it was absent.
 
-    A change holds from the moment that the sequencer sealed it. Raises `InvalidInput` for a period without length.
+    A change holds from the moment that the sequencer sealed it. Raises `InvalidInput` for a period without length,
+    `ErasedContent` where what an object said in it was erased.
     """
     (first, begins), (last, ends) = period
     length_ns = length_of(begins, ends)
@@ -65,8 +67,11 @@ def _steps(name: str, rows: Iterable[Row], records: Records, start: tuple[int, s
     first, begins = start
     events: dict[int, str | None] = {}
     for row in rows:
+        hidden = hidden_of(row) if row.key == HIDDEN else None
+        if hidden is not None and row.start < last and (row.stop == OPEN or row.stop >= first):
+            raise ErasedContent([hidden])
         # Where a version follows at once, its record is the one that ends the version before.
-        events[row.start] = version_of(name, row).digest
+        events[row.start] = "" if hidden is not None else version_of(name, row).digest
         if row.stop != OPEN:
             events[row.stop] = None
     if not any(index < last for index in events):

@@ -187,8 +187,10 @@ class WhatIf:
         """One record, in which something was decided."""
         said = record.content.get("authorization")
         if not isinstance(record.body, dict):
-            erased = isinstance(record.body, Erased)
-            return self._undecided(record, "its body was erased" if erased else "there is no key for its body")
+            why = "there is no key for its body"
+            if isinstance(record.body, Erased):
+                why = f"its body was erased by record {record.body.by}"
+            return self._undecided(record, why)
         if not isinstance(said, dict):
             return self._undecided(record, "no policy was asked then")
         then = tuple(sorted({str(item["policy"]) for item in said["determining"]}))

@@ -85,7 +85,7 @@ class Live:
         changes = changes_before(reader, reader.size)
         done = itertools.count(1)
 
-        def found(record: Record, ops: Sequence[Op]) -> None:
+        def found(record: Record, ops: Sequence[Step]) -> None:
             if also is not None:
                 also(record, ops)
             count = next(done)

@@ -108,8 +108,11 @@ class History:
         return EMPTY.hex() if stand == 0 else self._records.header(stand - 1).root or ""
 
     def versions(self, name: str) -> list[Row]:
-        """Every version that the object `name` had, the oldest first, up to the last change of the log."""
-        return self.spans(object_key(name))
+        """Every version that the object `name` had, the oldest first, up to the last change of the log; those that were
+        erased are rows of `HIDDEN`."""
+        path = path_of(name).hex()
+        hidden = [row for row in self.spans(HIDDEN) if row.item == path]
+        return sorted([*self.spans(object_key(name)), *hidden], key=lambda row: row.start)
 
     def spans(self, key: str) -> list[Row]:
         """Every row that there was under `key`, the oldest first, up to the last change of the log."""

@@ -32,6 +32,7 @@ from affidavit.server.positions import Place, place
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
 from affidavit.state.context import build_context
+from affidavit.state.hidden import ErasedContent
 from affidavit.state.policy import LOG_SYSTEM
 from affidavit.state.view import StateView
 
@@ -44,7 +45,8 @@ async def could(request: Request) -> Response:
 
     `resource`: `SYSTEM`, `SYSTEM/schema.table`, `log`, `KIND/` or the name of an object. `at`: an index, a UTC time or
     `now`. `facts`: a JSON object of texts, what is taken as known. The answer: `people`, each with `answer` (`yes`,
-    `depends`, `no`), `by`, `against` and `on` (names of facts); `inactive`, `counts`, `at`, `moment`, `state`.
+    `depends`, `no`), `by`, `against` and `on` (names of facts); `inactive`, `counts`, `at`, `moment`, `state`,
+    and `erased`: changes that may have put identities nobody knows any more.
     """
     services = reader_of(request)
     asked = _asked(request, ("action", "resource", "at", "facts"))
@@ -56,7 +58,8 @@ async def did(request: Request) -> Response:
 
     `from` (default: the beginning) and `to` (default: now) are an index or a UTC time. With `could`, a moment as above,
     also who may do `action` then, as `could`, and both as one table, `beside`. The answer: `people` (`allowed`,
-    `denied`, `first`, `last`, `names`, `accounts`, `behind`), `not_told`, `unread`, `range`, and `log` (its published
+    `denied`, `first`, `last`, `names`, `accounts`, `behind`), `not_told`, `unread`, `erased` (the
+    first of those, each with `by`), `range`, and `log` (its published
     `size` and `root`, and how many records of the range lie `beyond`).
     """
     services = reader_of(request)
@@ -72,7 +75,7 @@ async def what_if(request: Request) -> Response:
     Members: `index`, or `from` and `to` with `actor`?, `system`?, `action`?; `at`? (default: now) or `objects`? (as of
     a change). Lines before the last hold `cases`, those that do not come out the same. The answer: `total`, `counts`
     (by `same` `denied` `allowed` `undecided` `failed`), `groups`, `failed_then`, `range`, `log`, `under`; for an index
-    also `case`, `sentence` and `differences` between the two contexts.
+    also `case`, `sentence` and `differences` between the two contexts (or `differences_unknown`: why not).
     """
     services = reader_of(request)
     members: dict[str, type | tuple[type, ...]] = {
@@ -123,6 +126,7 @@ class _Did:
             "people": people,
             "not_told": told.not_told,
             "unread": told.unread,
+            "erased": [{"index": index, "by": by} for index, by in told.erased],
             "by_tags": told.by_tags,
             "range": {"first": self._first, "stop": self._stop},
             "log": _log(services, self._stop),
@@ -198,12 +202,17 @@ class _Trying:
     def _one(self, record: Record, trying: WhatIf) -> dict[str, Any]:
         services, header = self._services, record.header
         actor, system = header.actor or "", header.system or LOG_SYSTEM
-        then = build_context(services.history.at(header.decided or 0), actor, system)
-        now = build_context(self._other.state, actor, system)
+        differences, unknown = [], ""
+        try:
+            then = build_context(services.history.at(header.decided or 0), actor, system)
+            differences = context_difference(then, build_context(self._other.state, actor, system))
+        except ErasedContent as error:
+            unknown = error.reason
         return {
             "case": trying.case(record).as_dict(services.live.name_of),
             "sentence": sentence(record, services.live.name_of, services.bounds(header)),
-            "differences": context_difference(then, now),
+            "differences": differences,
+            "differences_unknown": unknown,
         }
 
 

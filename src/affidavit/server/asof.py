@@ -12,14 +12,15 @@ from affidavit.errors import InvalidInput
 from affidavit.evidence.governing import governing
 from affidavit.evidence.sentence import Names, named, sentence
 from affidavit.evidence.statehistory import differences, versions_of
-from affidavit.history.view import list_key
+from affidavit.history.view import HIDDEN, hidden_of, list_key
 from affidavit.limits import STATE_OBJECTS_MAX
 from affidavit.record.read import Record
 from affidavit.server.bodies import JsonResponse
 from affidavit.server.positions import Place, place
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
-from affidavit.state.hidden import kind_at
+from affidavit.state.hidden import held_by, kind_at
+from affidavit.state.map import OWNED_KINDS, path_of
 from affidavit.state.objects import parse_name
 from affidavit.state.policy import LOG_SYSTEM
 from affidavit.state.view import StateView
@@ -60,8 +61,10 @@ async def history(request: Request) -> Response:
     """GET /v1/state/history?object=&all=: every version of an object, oldest first; its deletions and lapses.
 
     Each with `index`, `kind`, `change`, `at`, `bound_ns`, `who`, `reason`, `ticket`, `approvals` (each `proved`, or
-    only claimed), `value` and `difference`. With `all=1`, of an identity: also its profile, memberships, grants,
-    credentials, settings, and what applications reported. The answer: `object`, `shown`, `versions`.
+    only claimed), `value` and `difference`; of one that was erased the `change` is `erased`, and `erased_by` says by
+    which record. With `all=1`, of an identity: also its profile, memberships, grants, credentials, settings,
+    and what applications reported; `erased`: changes that put some of these under names that are gone. The answer:
+    `object`, `shown`, `versions`.
     """
     services = reader_of(request)
     name, whole = request.query_params.get("object", ""), request.query_params.get("all", "") == "1"
@@ -71,8 +74,9 @@ async def history(request: Request) -> Response:
 async def diff(request: Request) -> Response:
     """GET /v1/state/diff?a=&b=&prefix=: what differs between the state at `a` and the later one at `b` (default `now`).
 
-    `objects`: each with `change` (`added`, `removed`, `changed`, or `none`: put again, or there and back), `before`,
-    `after`, `difference` and the `records` that did it; `records`: each of those in a sentence.
+    `objects`: each with `change` (`added`, `removed`, `changed`, `erased`: put, and not known any more, or `none`: put
+    again, or there and back), `before`, `after`, `difference` and the `records` that did it; `records`: each of those
+    in a sentence; `erased`: changes between the two whose bodies were erased, each with `by`.
     """
     services = reader_of(request)
     asked = request.query_params
@@ -119,10 +123,12 @@ def _history(services: Services, name: str, whole: bool) -> dict[str, Any]:
     full = full_name(services, name)
     parsed = parse_name(full)
     wanted = [full]
+    erased: list[dict[str, Any]] = []
     if whole:
         if parsed.kind != "identity":
             raise InvalidInput("state.all", "Only of an identity there is more than itself.", "Give identity/HANDLE.")
         wanted += _about(services, parsed.parts[0])
+        erased = _erased_of(services, parsed.parts[0], wanted)
     names = services.live.name_of
     found: list[dict[str, Any]] = []
     for one in wanted:
@@ -134,7 +140,7 @@ def _history(services: Services, name: str, whole: bool) -> dict[str, Any]:
             "state.object", f"There never was an object {full[:80]!r}.", "See `affidavit state at now` for names."
         )
     found.sort(key=lambda event: (event["index"], event["object"]))
-    return {"object": full, "shown": named(full, names), "versions": found}
+    return {"object": full, "shown": named(full, names), "versions": found, "erased": erased}
 
 
 def _diff(services: Services, a: str, b: str, prefix: str) -> dict[str, Any]:
@@ -201,6 +207,17 @@ def _once(services: Services, handle: str) -> str:
     if len(found) > 1:
         raise InvalidInput("state.whom", f"Several had the handle {handle[:80]!r}.", f"Give one: {', '.join(found)}.")
     return found[0] if found else handle
+
+
+def _erased_of(services: Services, identity: str, known: list[str]) -> list[dict[str, Any]]:
+    """Changes that put grants, memberships or reports of an identity under names that nobody knows any more."""
+    named_paths = {int.from_bytes(path_of(name), "big") for name in known}
+    pairs: set[tuple[int, int]] = set()
+    for row in services.history.spans(HIDDEN):
+        if int(row.item, 16) not in named_paths:
+            found = held_by({int(row.item, 16): hidden_of(row)}, OWNED_KINDS, (identity,))
+            pairs.update((one.version, one.by) for one in found)
+    return [{"version": version, "by": by} for version, by in sorted(pairs)]
 
 
 def _about(services: Services, identity: str) -> list[str]:

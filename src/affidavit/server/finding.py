@@ -35,7 +35,8 @@ async def findings(request: Request) -> Response:
     `before_s` before. A line for each finding: `{finding}` with `code`, `certainty` (`certain`; `possible`, where
     clocks do not tell), `sentence`, `records`, `times` (of each record: `record`, `at`, `bound_ns`), `actor`, `who`,
     `system`, `objects`, `count`. Lines `{progress: {done, count}}` between. The last is `{report}`: `range`, `root`,
-    `looked_at`, `not_looked_at`, `left_out`, `before_s`, `after_s`, `found`, `codes`; or `{error}`.
+    `looked_at`, `not_looked_at` (of erased bodies with `by`), `left_out`, `before_s`, `after_s`, `found`,
+    `codes`; or `{error}`.
     """
     services = reader_of(request)
     asked = dict(request.query_params)

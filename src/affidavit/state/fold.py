@@ -47,6 +47,11 @@ class Version:
         return self.erased_by is not None
 
     @property
+    def known(self) -> dict[str, Any] | None:
+        """Its value; None where that was erased."""
+        return None if self.erased else self.value
+
+    @property
     def erased_by(self) -> int | None:
         """The record that erased its value; None where it is here."""
         return self.value.by if isinstance(self.value, ErasedValue) else None
@@ -141,13 +146,16 @@ class State:
         drift's header.
 
         What it was based on and what it refers to is gone, so it is not checked; the root says whether these were its
-        operations. Raises `InvalidInput` where it deletes what is not there; the state is then as before.
+        operations. Raises `InvalidInput` where it deletes what is not there, or puts what is there: a salt is used
+        once, so no change does that, and a root would not tell. The state is then as before.
         """
         after = self.copy()
         hidden = dict(self._hidden)
         taken: list[HiddenTake] = []
         for op in ops:
             path = int.from_bytes(op.path, "big")
+            if op.value is not None and after._objects.holds(path, op.value):
+                raise InvalidInput("state.based", f"The erased change {index} puts what is there already.")
             held = after._objects.at(path)
             if held is not None:
                 after._end(held)

@@ -18,16 +18,13 @@ from affidavit import canonical
 from affidavit.errors import Corruption, Unavailable
 from affidavit.limits import CHANGE_OBJECTS_MAX
 from affidavit.state.change import Op, Put, salt_bytes
-from affidavit.state.map import owner_path, path_of, value_hash
+from affidavit.state.map import OWNED_KINDS, owner_path, path_of, value_hash
 from affidavit.state.objects import KINDS
 from affidavit.state.trie import OWNER_BITS
 
 _PATH_BYTES = _HASH_BYTES = 32
 _PUT, _DELETE = 1, 0
-_OWNED = ("grant", "membership")
-_KIND_OF: Final[Mapping[int, str]] = {owner_path(kind): kind for kind in KINDS if kind not in _OWNED}
-#: Hidden objects of these kinds bear on no context.
-_BEARS_ON_NOTHING = frozenset({"profile", "credential", "source", "group"})
+_KIND_OF: Final[Mapping[int, str]] = {owner_path(kind): kind for kind in KINDS if kind not in OWNED_KINDS}
 _SETTINGS = ("settings/organisation", "settings/floor")
 
 
@@ -73,14 +70,25 @@ class ErasedContent(Unavailable):
             "It can be asked of a state in which a later record put those objects again.",
         )
         self.reason = f"{erased_words(hidden)}, and it needs what was in it"
+        #: A clause about what is missing: `record 17 put, which record 50 erased`.
+        self.what = put_words(hidden)
 
 
 def erased_words(hidden: Collection[Hidden]) -> str:
     """`record 17 was erased by record 50`."""
+    return _listed(hidden, "record {} was erased by record {}")
+
+
+def put_words(hidden: Collection[Hidden]) -> str:
+    """`record 17 put, which record 50 erased`."""
+    return _listed(hidden, "record {} put, which record {} erased")
+
+
+def _listed(hidden: Collection[Hidden], words: str) -> str:
     pairs = sorted({(one.version, one.by) for one in hidden})
-    words = [f"record {version} was erased by record {by}" for version, by in pairs[:3]]
-    more = len(pairs) - len(words)
-    return ", ".join(words) + (f", and {more} more" if more else "")
+    said = [words.format(version, by) for version, by in pairs[:3]]
+    more = len(pairs) - len(said)
+    return ", ".join(said) + (f", and {more} more" if more else "")
 
 
 class ErasedValue(dict[str, Any]):
@@ -141,22 +149,35 @@ def decode_hidden(data: bytes) -> tuple[HiddenOp, ...]:
 
 
 def kind_at(path: int) -> str | None:
-    """The kind of object that lies at a path; None for a grant, a membership, or what no name leads to."""
+    """The kind of object that lies at a path; None for one of `OWNED_KINDS`, or what no name leads to."""
     return _KIND_OF.get(path >> OWNER_BITS)
+
+
+def held_by(hidden: Mapping[int, Hidden], kinds: Collection[str], principals: Collection[str]) -> Iterator[Hidden]:
+    """The hidden objects of `kinds`, each one of `OWNED_KINDS`, about these principals (identity ids, `group:NAME`)."""
+    owners = {owner_path(f"{kind}/{principal}") for kind in kinds for principal in principals}
+    return (one for path, one in hidden.items() if path >> OWNER_BITS in owners)
+
+
+def bearing_on_settings(
+    hidden: Mapping[int, Hidden], actor: str, system: str, groups: Collection[str]
+) -> Iterator[Hidden]:
+    """The hidden objects that may bear on the settings of `actor`, a member of `groups`, on `system`."""
+    names = [f"identity/{actor}", *_SETTINGS, f"settings/system/{system}", f"settings/user/{actor}"]
+    paths = {int.from_bytes(path_of(name), "big") for name in (*names, *(f"settings/group/{one}" for one in groups))}
+    yield from (one for path, one in hidden.items() if path in paths)
+    yield from held_by(hidden, ("reported",), (actor,))
+    yield from held_by(hidden, ("membership",), (actor, *(f"group:{group}" for group in groups)))
 
 
 def bearing(hidden: Mapping[int, Hidden], actor: str, system: str, groups: Collection[str]) -> Iterator[Hidden]:
     """The hidden objects that may bear on the context of `actor`, a member of `groups`, on `system`."""
     if not hidden:
         return
-    principals = (actor, *(f"group:{group}" for group in groups))
-    owners = {owner_path(f"{kind}/{principal}") for kind in _OWNED for principal in principals}
-    names = [f"identity/{actor}", f"system/{system}", *_SETTINGS, f"settings/system/{system}", f"settings/user/{actor}"]
-    paths = {int.from_bytes(path_of(name), "big") for name in (*names, *(f"settings/group/{one}" for one in groups))}
+    yield from bearing_on_settings(hidden, actor, system, groups)
+    yield from held_by(hidden, ("grant",), (actor, *(f"group:{group}" for group in groups)))
+    declared = int.from_bytes(path_of(f"system/{system}"), "big")
     for path, one in hidden.items():
         kind = kind_at(path)
-        if kind in _BEARS_ON_NOTHING:
-            continue
-        listed = kind in ("policy", "schema") or (kind == "observed" and one.system in (None, system))
-        if listed or path in paths or path >> OWNER_BITS in owners:
+        if path == declared or kind in ("policy", "schema") or (kind == "observed" and one.system in (None, system)):
             yield one

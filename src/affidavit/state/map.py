@@ -16,14 +16,15 @@ from affidavit.state.trie import OWNER_BITS, PATH_BITS, Leaf, Subtree, Trie
 
 _T = TypeVar("_T")
 _sha256 = hashlib.sha256
-_OWNED_KINDS = ("grant", "membership", "reported")
+#: Kinds of objects that lie together by whom they are about.
+OWNED_KINDS = ("grant", "membership", "reported")
 
 
 def owner_of(name: str) -> str:
     """The owner of the object `name`: `grant/PRINCIPAL`, `membership/PRINCIPAL` or `reported/IDENTITY` for those kinds,
     else the kind."""
     kind, _, rest = name.partition("/")
-    return f"{kind}/{rest.partition('/')[0]}" if kind in _OWNED_KINDS else kind
+    return f"{kind}/{rest.partition('/')[0]}" if kind in OWNED_KINDS else kind
 
 
 def path_of(name: str) -> bytes:
@@ -70,8 +71,7 @@ class StateMap(Generic[_T]):
     def put(self, owner: str, key: str, value: bytes, item: _T | None = None) -> None:
         """Set the entry. `value` is its value hash, 32 bytes."""
         path = _path(owner, key)
-        hashed = leaf_hash(path.to_bytes(PATH_BITS // 8, "big"), value) if value else b""
-        self._trie.put(Leaf(path, hashed, item))
+        self._trie.put(Leaf(path, leaf_hash(path.to_bytes(PATH_BITS // 8, "big"), value) if value else b"", item))
 
     def delete(self, owner: str, key: str) -> None:
         """Take the entry out. Raises `KeyError` where there is none."""
@@ -79,8 +79,12 @@ class StateMap(Generic[_T]):
 
     def put_at(self, path: int, value: bytes) -> None:
         """Set the entry at a path whose name is not known, without an item. `value` is its value hash, 32 bytes."""
-        leaf_hash = _sha256(b"\x00" + path.to_bytes(PATH_BITS // 8, "big") + value).digest()
-        self._trie.put(Leaf(path, leaf_hash, None, value))
+        self._trie.put(Leaf(path, leaf_hash(path.to_bytes(PATH_BITS // 8, "big"), value), None, value))
+
+    def holds(self, path: int, value: bytes) -> bool:
+        """Whether the entry at a path has this value hash already."""
+        leaf = self._trie.leaf(path)
+        return leaf is not None and leaf.hash == leaf_hash(path.to_bytes(PATH_BITS // 8, "big"), value)
 
     def delete_at(self, path: int) -> None:
         """Take out the entry at a path. Raises `KeyError` where there is none."""

@@ -73,6 +73,13 @@ class Trie(Generic[_T]):
             node = node.right if path >> node.shift & 1 else node.left
         return node.item if node is not None and node.path == path else None
 
+    def leaf(self, path: int) -> Leaf[_T] | None:
+        """The entry at `path`, or None."""
+        node = self._root
+        while isinstance(node, _Fork):
+            node = node.right if path >> node.shift & 1 else node.left
+        return node if node is not None and node.path == path else None
+
     def put(self, leaf: Leaf[_T]) -> None:
         """Set the entry at `leaf.path`, new or not."""
         node = self._root

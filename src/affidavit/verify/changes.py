@@ -51,13 +51,13 @@ class Changes:
         self._proposals: dict[int, _Proposal] = {}
         self._approvals: dict[int, _Approval] = {}
         self._broken: dict[int, tuple[str | None, Any]] = {}  # actor and objects of changes that gave break-glass
-        self._erased: dict[int, Hidden] = {}  # proposals
+        self._erased: dict[int, Hidden] = {}  # proposals and changes
 
     def take(self, line: Line, ops: tuple[Op, ...] | None, state: State, unknown: str) -> None:
         """Check one line against the state before it; `unknown` says why there is none."""
         if line.header.kind == "approval":
             ops = self._note_approval(line)
-        if line.erased is not None and line.header.kind == "proposal":
+        if line.erased is not None and line.header.kind in ("proposal", "change"):
             self._erased[line.index] = Hidden(line.index, line.erased.by)
         if ops is None or unknown or line.content is None:
             why = erased_reason(line) or unknown or self._proposal_erased(line)
@@ -131,8 +131,11 @@ class Changes:
     def take_review(self, line: Line, state: State, unknown: str) -> None:
         """Check that a review came in by a login of its author, and that a break-glass grant was reviewed by somebody
         whom it did not concern then: that somebody else looked is what a review is for."""
-        if unknown or line.content is None:
-            self._notes.skip(Duty.CHANGES, unknown or "a body that it needs could not be read")
+        gone = self._erased.get(line.header.ref or 0)
+        why = unknown or (f"what it reviews, {erased_words([gone])}" if gone else "")
+        why = why or ("" if line.content is None else self._not_replayable(line, line.content, state))
+        if why or line.content is None:
+            self._notes.skip(Duty.CHANGES, why or "a body that it needs could not be read")
             return
         self._notes.looked(Duty.CHANGES)
         self._check_actor(line, line.content.get("via"), state, (), line.header.time.at)
@@ -238,6 +241,9 @@ class Changes:
         at_ns = parse_moment(header.time.at)
         try:
             again = decide_change(state, ops, header.actor or "", approvers, at_ns, approving=header.kind == "approval")
+        except ErasedContent as error:  # what would apply after it
+            self._notes.skip(Duty.CHANGES, f"not replayable: {error.reason}")
+            return
         except AffidavitError as error:
             self._fail(line, "change.decided", f"Record {line.index} could not be decided again: {error}")
             return

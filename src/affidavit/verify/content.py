@@ -143,7 +143,7 @@ class Content:
     def _take_outcome(self, line: Line) -> None:
         asked = None if line.header.ref is None else self.intents.pop(line.header.ref, None)
         if asked is None or line.content is None:
-            self.notes.skip(Duty.CAPTURE, UNREAD_OUTCOME)
+            self.notes.skip(Duty.CAPTURE, erased_reason(line) or UNREAD_OUTCOME)
             return
         check_capture(line, asked, self.notes)
 

@@ -110,7 +110,9 @@ class Decisions:
         proof = actor.get("authenticated") if isinstance(actor, dict) else None
         name = str(proof.get("credential")) if isinstance(proof, dict) else ""
         held = state.get(f"credential/{name}")
-        if held is not None and has_ended(held.value, parse_moment(line.header.time.at)):
+        if held is not None and held.erased:
+            self._notes.skip(Duty.DECISIONS, f"its login {name[:80]!r}, which was erased by record {held.erased_by}")
+        elif held is not None and has_ended(held.value, parse_moment(line.header.time.at)):
             message = f"Session {line.index} was opened by {name[:80]!r}, which ended at {held.value['end']}."
             self._fail(line, Duty.DECISIONS, "decision.login", message)
 

@@ -105,5 +105,5 @@ def test_a_change_by_approval_is_proved_by_its_proposal_not_by_the_approver() ->
     assert unreadable is not None
     assert (unreadable["credential"], unreadable["unknown"]) == (
         None,
-        ["How it was proved: the body that says so cannot be read."],
+        [f"How it was proved: record {proposal} says so, and record {story.size} erased it."],
     )

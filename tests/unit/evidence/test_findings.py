@@ -402,6 +402,22 @@ def test_who_asked_approved(story: Story, approver: str) -> None:
     assert told(story.findings()) == (own if approver == ALICE else [])
 
 
+# -- erasures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("eraser", "own"), [(ALICE, True), (CAROL, False)])
+def test_who_erases_what_they_did_themselves(story: Story, eraser: str, own: bool) -> None:
+    session = story.began()
+    given = story.grant()
+    story.wait(60)
+    read = story.read(session)
+    by = story.erase(given, eraser)
+    story.erase(read, eraser)
+    found = story.findings()
+    assert told(found) == ([("erase.own", "certain", (given, by))] if own else [])
+    assert [one.actor for one in found] == [eraser] * own
+
+
 # -- the reading -----------------------------------------------------------------------------------------------------
 
 
@@ -413,7 +429,7 @@ def test_it_says_what_it_could_not_look_at(story: Story) -> None:
     story.erased = {used}
     scan = story.scan()
     assert not [item for item in scan.run(0, story.size) if isinstance(item, Finding)]
-    assert not_looked_at(scan) == [{"what": "its body was erased", "count": 1, "records": [used]}]
+    assert not_looked_at(scan) == [{"what": "its body was erased", "count": 1, "records": [used], "by": [story.size]}]
     assert (scan.counts.records, scan.counts.accesses, scan.counts.changes) == (story.size, 1, 3)
 
 
@@ -426,7 +442,7 @@ def test_what_it_could_not_look_at_is_counted_and_only_the_first_are_named(story
     list(scan.run(0, story.size))
     (missed,) = not_looked_at(scan)
     # 25 accesses, and once the context of the other five.
-    assert (missed["count"], missed["records"]) == (26, used[:10])
+    assert (missed["count"], missed["records"], missed["by"]) == (26, used[:10], [story.size] * 10)
 
 
 def test_only_what_was_chosen(story: Story) -> None:

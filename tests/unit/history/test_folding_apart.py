@@ -17,10 +17,12 @@ from affidavit.errors import Corruption
 from affidavit.history import folding
 from affidavit.history.asof import changes_before
 from affidavit.history.roots import Roots
+from affidavit.record.body import Erased
 from affidavit.record.header import Header
 from affidavit.record.read import Record
-from affidavit.state.change import Op
+from affidavit.state.change import Op, decode_ops
 from affidavit.state.fold import State
+from affidavit.state.hidden import encode_hidden, hide
 
 
 @pytest.fixture
@@ -152,3 +154,21 @@ def test_one_processor_folds_alone(apart: list[Roots], monkeypatch: pytest.Monke
     state, _ = folded(play(16, 20))
     assert isinstance(state, State)
     assert [] == apart
+
+
+def test_the_stub_of_an_erased_change_leads_to_its_root_in_both(apart: list[Roots]) -> None:
+    sheet = play(7, 40)
+    changes = changes_before(sheet, sheet.size)
+    gone = set(changes[3::5])
+
+    class Stubs(Sheet):
+        def record(self, index: int) -> Record:
+            record = super().record(index)
+            if index not in gone:
+                return record
+            left = encode_hidden(hide(decode_ops(record.content["objects"])))
+            return Record(index, b"", record.header, Erased(self.size, left))
+
+    shown: list[int] = []
+    state = folding.fold(Stubs(sheet.paper), changes, lambda record, _: shown.append(record.index))
+    assert (1, sheet.paper.state.root, list(changes)) == (len(apart), state.root, shown)

@@ -194,6 +194,18 @@ def test_a_change_that_decisions_needed_is_reported_as_such(tmp_path: Path) -> N
     assert f"not replayable: record {change} was erased by record {by}" in left_out(verdict)[17]
 
 
+def test_break_glass_is_reviewed_before_it_is_erased(desk: Office) -> None:
+    wish = {"who": "ana", "actions": ["read"], "resource": "clinic/public.patients", "seconds": 600}
+    desk.apply({"policy/two-people": None})
+    given = desk.admin.post("/v1/grants", {**wish, "reason": "night", "break_glass": True})["index"]
+    name = next(item["name"] for item in desk.admin.get("/v1/state", prefix="grant/")["objects"])
+    desk.apply({name: None})
+    with pytest.raises(InvalidInput, match=f"Record {given} gave a break-glass grant that nobody else has reviewed"):
+        erased(desk, given)
+    desk.client(desk.token("theo")).post(f"/v1/records/{given}/reviews", {"note": "seen"})
+    assert given == erased(desk, given)["erased"]
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with office(tmp_path) as desk:
         desk.apply(PEOPLE)

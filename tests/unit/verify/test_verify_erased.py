@@ -6,7 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from logmaker import BOB, BODY_KEY, CAROL, LEDGER, PATIENTS, SIGNER, Afternoon, Paper, afternoon, write_log
+from logmaker import (
+    ALICE,
+    BOB,
+    BODY_KEY,
+    CAROL,
+    LEDGER,
+    PATIENTS,
+    SIGNER,
+    VISITS,
+    Afternoon,
+    Paper,
+    afternoon,
+    grant_value,
+    write_log,
+)
+from tampering.endings import break_glass, review, session_by, two_people
 
 from affidavit.archive.open import open_archive
 from affidavit.verify.verdict import Verdict
@@ -126,13 +141,28 @@ def test_a_policy_stands_in_everybodys_way_until_it_is_put_again(tmp_path: Path)
     assert "2 because not replayable" in said[16]
 
 
+def test_what_a_change_would_lead_to_may_rest_on_what_was_erased(tmp_path: Path) -> None:
+    """Who joins a group holds its grants after that, and whether they lock themselves out is decided under those."""
+    paper, _ = played()
+    paper.change([paper.delete("policy/two")])
+    put = paper.change([paper.put("grant/group:analysts/more", grant_value(VISITS, "read"))])
+    joined = paper.change([paper.put(f"membership/{ALICE}/analysts", {})])
+    paper.change([paper.delete("grant/group:analysts/more")])
+    by = paper.erase(put)
+    said = left_out(ended(paper, tmp_path))
+    assert {15} == set(said)
+    assert f"not replayable: record {put} was erased by record {by}" in said[15], joined
+
+
 @pytest.mark.parametrize("kind", ["context", "session.open", "session.close", "approval", "access.outcome"])
 def test_other_kinds(tmp_path: Path, kind: str) -> None:
     paper, _ = played()
     index = next(at for at, one in enumerate(paper.records) if one.header.kind == kind)
-    paper.erase(index)
+    by = paper.erase(index)
     expected = {"context": {16}, "session.open": {17}, "session.close": set(), "approval": {15}, "access.outcome": {18}}
-    assert expected[kind] == set(left_out(ended(paper, tmp_path)))
+    said = left_out(ended(paper, tmp_path))
+    assert expected[kind] == set(said)
+    assert all(f"record {index} was erased by record {by}" in detail for detail in said.values()), said
 
 
 def test_an_erasure_whose_record_is_not_published_yet_is_not_checked(tmp_path: Path) -> None:
@@ -163,3 +193,41 @@ def test_an_erasure_that_was_cut_short_is_no_tampering(tmp_path: Path) -> None:
     assert [] == [one for check in verdict.checks for one in check.findings]
     assert {11, 12, 17, 18} == set(left_out(verdict))
     assert "start the writer" in left_out(verdict)[12]
+
+
+def test_a_review_of_what_was_erased(tmp_path: Path) -> None:
+    paper, _ = played()
+    given = break_glass(paper)
+    review(paper, given, CAROL, "uid-desk-1001")
+    two_people(paper, [paper.delete(f"grant/{BOB}/night")])
+    by = paper.erase(given)
+    said = left_out(ended(paper, tmp_path))
+    assert f"what it reviews, record {given} was erased by record {by}" in said[15]
+
+
+def test_a_session_whose_login_was_erased(tmp_path: Path) -> None:
+    paper, _ = played()
+    token = "token-" + "e" * 16
+    put = paper.change([paper.put(f"credential/{token}", {"identity": BOB, "type": "token", "label": ""})])
+    session_by(paper, token)
+    paper.change([paper.delete(f"credential/{token}")])
+    by = paper.erase(put)
+    said = left_out(ended(paper, tmp_path))
+    assert {15, 17} == set(said)
+    assert f"its login '{token}', which was erased by record {by}" in said[17]
+
+
+def test_what_was_reported_of_somebody_bears_on_their_settings_alone(tmp_path: Path) -> None:
+    paper, _ = played()
+    value = {"values": [{"name": "app.theme", "value": "dark"}]}
+    paper.change(
+        [paper.put("source/desk", {"kind": "application", "description": "", "heartbeat_s": None, "system": None})]
+    )
+    put = paper.change([paper.put(f"reported/{BOB}/desk", value)])
+    paper.context(BOB)
+    paper.context(CAROL)
+    paper.change([paper.delete(f"reported/{BOB}/desk")])
+    by = paper.erase(put)
+    said = left_out(ended(paper, tmp_path))
+    assert f"not replayable: record {put} was erased by record {by}" in said[16]
+    assert "2 because" not in said[16]

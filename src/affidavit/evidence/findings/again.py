@@ -13,6 +13,7 @@ from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
 from affidavit.state.context import build_context
 from affidavit.state.deciding import Authorization, Decider, Request
+from affidavit.state.hidden import ErasedContent
 from affidavit.state.view import StateView
 
 
@@ -75,6 +76,8 @@ class Again:
             try:
                 state = self._state_at(position)
                 self._deciders[key] = Decider(build_context(state, actor, system), state)
+            except ErasedContent:
+                self._deciders[key] = None
             except Corruption as error:
                 if error.code != "state.body":
                     raise

@@ -22,6 +22,7 @@ CODES: Final[dict[str, str]] = {
     "change.own_approval": "who asked for a change approved it",
     "decision.errors": "a rule could not be evaluated when this was decided",
     "drift.unexplained": "the database enforced something else than before, and no record says why",
+    "erase.own": "who did something erased the body of its record",
     "gateway.passed": "somebody connected to the database past the gateway, and nobody declared it",
     "grant.brief": "given shortly before its use, and gone soon after",
     "grant.lapsed_allowed": "allowed by a grant outside its interval: verify fails here as well",

@@ -244,8 +244,9 @@ class Lapsed:
         ]
         for name, index in self._gone.items():
             version = self._state_at(index).get(name) if name.split("/")[1] in owners else None
-            if version is not None and version.value["end"] is not None and version.value["end"] <= at:
-                ended.append((version.value["end"], name, index))
+            end = None if version is None or version.erased else version.value["end"]
+            if end is not None and end <= at:
+                ended.append((end, name, index))
         for end, name, position in sorted(ended, reverse=True):
             then = self._again.decide(record, position, parse_moment(end) - 1)
             if then is None or not then.allowed or name not in {item.policy for item in then.determining}:

@@ -80,6 +80,7 @@ class Counts:
     accesses: int = 0
     changes: int = 0
     erased: Missed = field(default_factory=Missed)
+    erased_by: list[int] = field(default_factory=list)  # for each that `erased` shows: the record that erased it
     unreadable: Missed = field(default_factory=Missed)
     apart: int = 0
 
@@ -154,6 +155,8 @@ class Scan:
             record = self._readable(index)
             if record is not None:
                 yield from self._errors(record)
+            if header.kind == "erase" and header.decision == "allow" and header.ref is not None:
+                yield from self._erased(index, header, header.ref)
 
     def _use(self, record: Record) -> Iterator[Finding]:
         context = self._context(record)
@@ -203,6 +206,15 @@ class Scan:
                 said = f"{who} asked for record {record.index}, which changed {what}, and approved it."
                 found = (int(item["approval"]), record.index)
                 yield Finding("change.own_approval", "certain", said, found, header.actor, None, objects)
+
+    def _erased(self, index: int, header: Header, gone: int) -> Iterator[Finding]:
+        """Who erased what they had done themselves; what it was, the header of that still says."""
+        about = self._records.header(gone)
+        if header.actor is None or about.actor != header.actor:
+            return
+        who = self._names(header.actor)
+        said = f"{who} erased the body of record {gone}, which is of what {who} did ({about.kind}), in record {index}."
+        yield Finding("erase.own", "certain", said, (gone, index), header.actor, about.system)
 
     def _errors(self, record: Record) -> Iterator[Finding]:
         authorization = record.content.get("authorization")
@@ -259,7 +271,8 @@ class Scan:
             key = (str(item["policy"]), str(item["digest"]))
             if key not in self._observing:
                 version = self._state_at(record.header.decided or 0).get(key[0])
-                rule = {"name": key[0], "text": None if version is None else version.value.get("text")}
+                text = None if version is None or version.erased else version.value.get("text")
+                rule = {"name": key[0], "text": text}
                 if len(self._observing) >= FINDINGS_PEOPLE_MAX:
                     self._observing.clear()
                 self._observing[key] = only_observed("allow", [rule])
@@ -286,14 +299,18 @@ class Scan:
         record = self._records.record(index)
         if isinstance(record.body, dict):
             return record
-        if record.body is not None:
-            missed = self.counts.erased if isinstance(record.body, Erased) else self.counts.unreadable
-            missed.add(index)
+        if isinstance(record.body, Erased):
+            shown = len(self.counts.erased.first)
+            self.counts.erased.add(index)
+            self.counts.erased_by += [record.body.by] * (len(self.counts.erased.first) - shown)
+        elif record.body is not None:
+            self.counts.unreadable.add(index)
         return None
 
 
 def not_looked_at(scan: Scan) -> list[dict[str, Any]]:
-    """What a reading could not look at: `{what, count, records}` with the first few indexes."""
+    """What a reading could not look at: `{what, count, records}` with the first few indexes; where bodies were erased,
+    also `by`: the records that erased these."""
     found = [
         ("its body was erased", scan.counts.erased),
         ("its body cannot be read without its key", scan.counts.unreadable),
@@ -302,4 +319,5 @@ def not_looked_at(scan: Scan) -> list[dict[str, Any]]:
         ("permissions in use at once, more than are followed", Missed(scan.given.dropped)),
         ("grants that lapsed long before the stretch", Missed(scan.lapsed.dropped)),
     ]
-    return [{"what": what, "count": missed.count, "records": missed.first} for what, missed in found if missed.count]
+    told = [{"what": what, "count": missed.count, "records": missed.first} for what, missed in found if missed.count]
+    return [{**one, "by": scan.counts.erased_by} if one["records"] is scan.counts.erased.first else one for one in told]
