@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     rank = {folder: place for place, folder in enumerate(_LONG)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(_LONG)))
+
+
+@pytest.fixture(autouse=True)
+def logging_is_on() -> Iterator[None]:
+    """Campaigns that a test runs in its own process switch logging off: the next test finds it on."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
