@@ -171,6 +171,7 @@ HOLD_BYTES_MAX = 1024 * 1024  # an answer held until its record is durable; beyo
 PREPARED_MAX = 4_096  # prepared statements and portals of one session
 SESSIONS_MAX = 1_000  # clients of one gateway at a time, ten times PostgreSQL's default
 PIPELINE_MESSAGES_MAX = 65_536  # messages of one client waiting for their answers
+CONFLICTS_MAX = 20  # attempts to record under a state that moves on meanwhile
 AFTER_QUEUE_MAX = 10_000  # records waiting under the guarantee `after`
 
 # Watching an upstream

@@ -32,9 +32,16 @@ WATCHING = (
         f"{_PAPER}::test_who_comes_during_a_look_gets_the_next_one_also_when_who_began_the_first_gave_up",
     ),
     Plant(
+        "what members of a record are called explains a drift",
+        "capture/watch/drifting.py",
+        {"for item in value.values():": "for item in (*value, *value.values()):"},
+        "any declared change covers what somebody granted outside on a table called name or value",
+        f"{_PAPER}::test_what_members_of_a_record_are_called_names_no_table",
+    ),
+    Plant(
         "a statement that was rolled back explains a drift",
         "capture/watch/drifting.py",
-        {"or header.outcome in _FAILED or index in undone:": "or header.outcome in _FAILED:"},
+        {"in _FAILED or index in undone or header.session in unsure:": "in _FAILED or header.session in unsure:"},
         "a grant from outside is covered by the same grant tried through the gateway and taken back",
         f"{_PAPER}::test_a_statement_that_failed_or_was_rolled_back_explains_nothing",
     ),

@@ -1,4 +1,4 @@
-"""By the thief who seals everything anew: lapses of what had not ended, logins after their end, break-glass."""
+"""By the thief who seals everything anew: lapses of what had not ended, logins after their end, break-glass, reports."""
 
 from __future__ import annotations
 
@@ -92,6 +92,16 @@ def _too_long(paper: Paper) -> int:
     return index
 
 
+def _capture_by_report(paper: Paper) -> int:
+    source = {"kind": "application", "description": "", "heartbeat_s": None, "system": None}
+    paper.change([paper.put("source/ward", source)])
+    reported = {"values": [{"name": "app.theme", "value": "dark"}]}
+    index = paper.change([paper.put(f"reported/{BOB}/ward", reported)])
+    quiet = {"name": "capture.result", "value": "off"}
+    paper.records[index] = with_content(paper.records[index], lambda c: c["objects"][0]["value"].update(values=[quiet]))
+    return index
+
+
 def _own_review(paper: Paper) -> int:
     return review(paper, break_glass(paper), ALICE, "uid-desk-1000")
 
@@ -118,5 +128,8 @@ ENDING_ROWS = [
     _row("change", "by a login that has ended", _change_by_what_ended, 15, "change.actor"),
     _row("session", "begun by a login that has ended", _session_by_what_ended, 17, "decision.login"),
     _row("break-glass grant", "for longer than twelve hours", _too_long, 14, "state.objects"),
+    _row(
+        "report", "of an application, that sets what is captured of somebody", _capture_by_report, 14, "state.objects"
+    ),
     _row("review", "of a break-glass grant, by who gave it", _own_review, 15, "review.own"),
 ]

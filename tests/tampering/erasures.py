@@ -18,6 +18,10 @@ from affidavit.state.map import path_of, value_hash
 from tampering.kinds import ACCESSES, Case, Found, Need, Tampering
 
 _READ = frozenset({Need.BODY_KEYS})
+_TO_COME = (
+    "an erasure may be under way, and a copy be older than it, so the verdict names both records and is no success: exit "
+    "status 3. `fsck` names the body as lost, and duty 11 fails once the log has grown past that record"
+)
 _KEPT = Found(5, "kept.forked", frozenset({Need.KEPT}))
 
 
@@ -41,7 +45,7 @@ def erased_log() -> tuple[Rec, ...]:
 
 
 def _row(
-    part: str, deed: str, rewrite: Callable[[list[Rec]], Sequence[Rec]], *found: Found, why: str = ""
+    part: str, deed: str, rewrite: Callable[[list[Rec]], Sequence[Rec]], *found: Found, why: str = "", said: str = ""
 ) -> Tampering:
     def alter(case: Case) -> None:
         records = list(erased_log())
@@ -49,7 +53,7 @@ def _row(
         case.kept = tuple(write_log(case.folder, records, (3, 10, len(records) - 1)))
         case.write(rewrite(records))
 
-    return Tampering(part, deed, alter, found, why)
+    return Tampering(part, deed, alter, found, why, said=said)
 
 
 def _header(index: int, **fields: Any) -> Callable[[list[Rec]], list[Rec]]:
@@ -125,6 +129,10 @@ def _rows() -> list[Tampering]:
         _row("stub", "of a change, another path", _slot(profile, _left(_flip(20))), Found(14, "state.root", _READ, index=profile)),
         _row("stub", "of a change, a put added that changes nothing", _slot(profile, _left(_with_one_more_put)), Found(14, "state.stub", _READ, index=profile)),
         _row("stub", "of a change, emptied", _slot(profile, _left(lambda _: b"")), Found(14, "state.stub", _READ, index=profile)),
+        _row(
+            "stub", "put in place of a body, naming a record to come", _slot(other, lambda _: erased_slot(10**6, b"")),
+            why=_TO_COME, said="record 1000000, which a stub says erased record",
+        ),
         _row("stub", "cut", _slot(access, lambda record: (record.slot or b"")[:9]), Found(11, "slot.stub", index=access)),
     ]  # fmt: skip
 

@@ -154,11 +154,16 @@ def _stale(name: str, based: int | None, current: Version | None, index: int) ->
     if current is None:
         now, hint = "does not exist any more", "Take it out of the file, or declare it anew with `based: null`."
     else:
-        text = json.dumps(current.value, ensure_ascii=False, sort_keys=True)
-        shown = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-        now = f"is at version {current.version} now: {shown}"
+        now = f"is at version {current.version} now: {_brief(current)}"
         hint = f"See `affidavit show {current.version}`, then declare it on its present version."
     return Conflict("state.stale", f"{name} {was} when this was written, and {now}.", hint, state=index)
+
+
+def _brief(current: Version) -> str:
+    if current.erased:
+        return f"what it says was erased by record {current.erased_by}"
+    text = json.dumps(current.value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 def _expand(state: State, name: str, value: Any, names: Names, people: set[str]) -> dict[str, dict[str, Any] | None]:

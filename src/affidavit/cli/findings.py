@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from affidavit.cli.client import connect
-from affidavit.cli.options import DEFAULTS, Common, duration_s, index_of
+from affidavit.cli.options import DEFAULTS, Common, From, duration_s, index_of
 from affidavit.cli.output import print_json, say
 from affidavit.cli.watching import Watch, progress
 from affidavit.errors import AffidavitError, Corruption, InvalidInput, Unavailable
@@ -20,9 +20,7 @@ _KINDS: dict[int, type[AffidavitError]] = {1: Corruption, 2: InvalidInput, 3: Un
 
 def findings(
     *,
-    from_: Annotated[
-        str | None, Parameter(name="--from", show_default=False, help="From this index or time; else from the start.")
-    ] = None,
+    from_: From = None,
     to: Annotated[
         str | None, Parameter(show_default=False, help="Up to this index (not with it) or time; else up to now.")
     ] = None,

@@ -36,6 +36,10 @@ class Common:
 DEFAULTS = Common()
 Reason = Annotated[str, Parameter(help="Why. It stands in the log.")]
 Ticket = Annotated[str, Parameter(help="The ticket that asks for it.", show_default=False)]
+From = Annotated[
+    str | None, Parameter(name="--from", show_default=False, help="From this index or time; else from the start.")
+]
+To = Annotated[str | None, Parameter(show_default=False, help="Up to this index or time; else up to now.")]
 Words = Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)]
 
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from affidavit.cli.apply import print_result
 from affidavit.cli.client import connect
-from affidavit.cli.options import DEFAULTS, Common, Reason, Ticket
+from affidavit.cli.options import DEFAULTS, Common, From, Reason, Ticket, To
 from affidavit.cli.output import print_json, print_table, say
 from affidavit.cli.stateshare import percent
 from affidavit.errors import InvalidInput
@@ -82,10 +82,8 @@ def share(
     *,
     who: Annotated[str, Parameter(help="For this person: handle or id.")],
     system: Annotated[str, Parameter(help="On this system.")] = "log",
-    from_: Annotated[
-        str | None, Parameter(name="--from", show_default=False, help="From this index or time; else from the start.")
-    ] = None,
-    to: Annotated[str | None, Parameter(show_default=False, help="Up to this index or time; else up to now.")] = None,
+    from_: From = None,
+    to: To = None,
     common: Common = DEFAULTS,
 ) -> int:
     """For what share of a period the setting NAME had which value for somebody, from which scope and by which record.

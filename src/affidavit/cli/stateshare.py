@@ -7,16 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from affidavit.cli.client import connect
-from affidavit.cli.options import DEFAULTS, Common
+from affidavit.cli.options import DEFAULTS, Common, From, To
 from affidavit.cli.output import print_json, print_table, say
 
 
 def share(
     *names: Annotated[str, Parameter(name="OBJECT")],
-    from_: Annotated[
-        str | None, Parameter(name="--from", show_default=False, help="From this index or time; else from the start.")
-    ] = None,
-    to: Annotated[str | None, Parameter(show_default=False, help="Up to this index or time; else up to now.")] = None,
+    from_: From = None,
+    to: To = None,
     common: Common = DEFAULTS,
 ) -> int:
     """For what share of a period objects stood as they do at its end: each, and all of them together.

@@ -15,6 +15,7 @@ from affidavit.evidence.asking import Resource
 from affidavit.evidence.sentence import named
 from affidavit.record.moment import format_moment
 from affidavit.state.bounds import Bounds
+from affidavit.state.changing import OF_ONE_KIND
 from affidavit.state.context import permissions
 from affidavit.state.deciding import RULE_INACTIVE, Determining, PolicySets, Request
 from affidavit.state.facts import Fact
@@ -33,8 +34,6 @@ WAYS: Final[Mapping[str, Mapping[str, Fact]]] = {
 }
 _OF_WAYS: Final = frozenset({"approvals", "approving"})
 _CAPTURE_KINDS: Final = ("settings", "membership")
-#: Facts that only changes of one kind of object come with.
-_OF_ONE_KIND: Final[Mapping[str, str]] = {"break_glass": "grant", "sources": "reported"}
 BEYOND_POLICY: Final = (
     "Two rules stand above every policy: nobody lowers what is captured of their own accesses alone, and no change may "
     "leave its author and approvers unable to undo it."
@@ -161,7 +160,7 @@ class _Asking:
         if kind not in _CAPTURE_KINDS:
             known["lowers_capture"] = False
         facts = {**known, **way, **self._question.facts}
-        never = {name for name, only in _OF_ONE_KIND.items() if only != kind}
+        never = {name for name, only in OF_ONE_KIND.items() if only != kind}
         unknown = frozenset(self._unknown() - facts.keys() - _OF_WAYS - never)
         return self._shown(context, self._verdict(context, self._request, facts, unknown))
 

@@ -14,7 +14,7 @@ from affidavit.errors import InvalidInput
 from affidavit.limits import COLUMNS_MAX
 from affidavit.record.read import Record
 from affidavit.state.change import decode_ops
-from affidavit.state.changing import told_by
+from affidavit.state.changing import OF_ONE_KIND, told_by
 from affidavit.state.facts import CHANGE_FACTS, SESSION_FACTS, STATEMENT_FACTS, Fact
 from affidavit.wire.sql.understand import Understanding
 
@@ -69,8 +69,7 @@ class KnownFacts:
         except InvalidInput:
             return False, None
         told = told_by(ops, record.header.actor or "")
-        # That a change is no break-glass is said by the fact's absence, and known.
-        return name in told or name == "break_glass", told.get(name)
+        return name in told or name in OF_ONE_KIND, told.get(name)
 
     def _of_session(self, record: Record, name: str) -> tuple[bool, Fact | None]:
         client = _part(record.content, "client")

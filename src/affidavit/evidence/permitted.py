@@ -1,7 +1,8 @@
 """Every moment at which what somebody may do on a system changed, and why: by which record, or by none.
 
 What counts is what decisions and capture rest on: the identity (kind, status, attributes), its groups, the grants in
-force, the policies that can apply, the values of settings, and what the system was found to enforce. Two kinds of
+force, the policies that can apply, the values of settings (those of applications aside, on which neither rests), and
+what the system was found to enforce. Two kinds of
 change need no record about the person: a record at a wider scope (a policy, a group above theirs, a setting of the
 organisation), and a grant's start or end, which the clock reaches and nobody writes down. Its lapse comes later.
 
@@ -18,11 +19,12 @@ from affidavit.evidence.explain import bearing
 from affidavit.evidence.governing import live_at
 from affidavit.evidence.sentence import Names, named
 from affidavit.evidence.statehistory import approvals_of
-from affidavit.history.asof import Records, changes_before
+from affidavit.history.asof import Period, Records, changes_before
 from affidavit.limits import PERMITTED_CHANGES_MAX, PERMITTED_MOMENTS_MAX, READ_TOLD_EVERY
 from affidavit.record.read import Record
 from affidavit.state.context import build_context
 from affidavit.state.objects import GROUP_PREFIX
+from affidavit.state.settings import APP_PREFIX
 from affidavit.state.view import StateView
 
 #: How a record reached somebody, from the nearest.
@@ -31,7 +33,6 @@ _DECIDED_ON: Final = ("kind", "status", "attributes")
 
 #: What somebody may do: each part and name with what is shown of it. Two are compared by their values.
 _Facts = dict[tuple[str, str], dict[str, Any]]
-Period = tuple[tuple[int, str], tuple[int, str]]
 
 
 class Permitted:
@@ -110,7 +111,7 @@ class Permitted:
                 found["grant", item["name"]] = {"digest": item["digest"]}
         for part, items in (("policy", context["policies"]), ("enforced", context["observed"])):
             found |= {(part, item["name"]): {"digest": item["digest"]} for item in items}
-        for item in context["settings"]:
+        for item in (one for one in context["settings"] if not one["name"].startswith(APP_PREFIX)):
             found["setting", item["name"]] = {"value": item["value"], "scope": item["scope"]}
         return found
 

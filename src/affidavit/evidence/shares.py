@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from affidavit.errors import InvalidInput
-from affidavit.history.asof import Records, changes_before
+from affidavit.history.asof import Period, Records, changes_before
 from affidavit.limits import STATE_CHANGES_MAX
 from affidavit.record.moment import parse_moment
 from affidavit.state.hidden import ErasedContent, bearing_on_settings
@@ -23,7 +23,7 @@ def shares(
     state_at: Callable[[int], StateView],
     name: str,
     who: tuple[str, str],
-    period: tuple[tuple[int, str], tuple[int, str]],
+    period: Period,
 ) -> dict[str, Any]:
     """The `intervals` in which the setting `name` had one value for `who` (identity, system); `values` are the sums.
 

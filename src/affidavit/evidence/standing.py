@@ -12,14 +12,12 @@ from typing import Any
 
 from affidavit.errors import InvalidInput
 from affidavit.evidence.shares import length_of, share_of
-from affidavit.history.asof import Records
+from affidavit.history.asof import Period, Records
 from affidavit.history.shelves import OPEN, Row
 from affidavit.history.view import HIDDEN, hidden_of, version_of
 from affidavit.record.moment import parse_moment
 from affidavit.state.hidden import ErasedContent
 
-#: Two positions, each with the moment that it stands for.
-Period = tuple[tuple[int, str], tuple[int, str]]
 _Step = tuple[str, int | None, str | None]  # from which moment, by which record, with which digest
 
 

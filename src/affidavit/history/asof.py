@@ -17,6 +17,9 @@ from affidavit.state.change import Op, decode_ops
 from affidavit.state.fold import State
 from affidavit.state.hidden import Step, decode_hidden
 
+#: Two positions of a log, each with the moment that it stands for.
+Period = tuple[tuple[int, str], tuple[int, str]]
+
 
 class Records(Protocol):
     """Reads records of one log by index. `size` is the count of records that can be read now."""

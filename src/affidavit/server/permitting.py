@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from affidavit.errors import InvalidInput
 from affidavit.evidence.permitted import Permitted
+from affidavit.history.asof import Period
 from affidavit.server.asking import streamed
-from affidavit.server.positions import Period, period
+from affidavit.server.positions import period
 from affidavit.server.reading import reader_of
 from affidavit.server.services import Services
 from affidavit.state.policy import LOG_SYSTEM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from affidavit.history.asof import check_position, index_at_time
+from affidavit.history.asof import Period, check_position, index_at_time
 from affidavit.history.moments import Moment, read_moment
 from affidavit.record.moment import format_moment
 from affidavit.server.services import Services
@@ -43,10 +43,6 @@ def place(services: Services, text: str) -> Place:
         return Place(index, at, None)
     read = read_moment(text, now_ns)
     return Place(index_at_time(services.records, read.last), read.last, read)
-
-
-#: Two positions, each with the moment that it stands for.
-Period = tuple[tuple[int, str], tuple[int, str]]
 
 
 def period(services: Services, begins: str, ends: str) -> Period:

@@ -8,7 +8,7 @@ reports, and the genesis creates one administrator; these three are not decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from affidavit.errors import InvalidInput
@@ -35,6 +35,8 @@ _ACTIONS: Final = {
     "system": "define",
     "settings": "define",
 }
+#: Facts that only changes of objects of one kind come with.
+OF_ONE_KIND: Final[Mapping[str, str]] = {"break_glass": "grant", "sources": "reported"}
 _CAPTURE_KINDS: Final = frozenset({"settings", "membership"})
 #: Only these kinds bear on who may change the state: the rest cannot lock anybody out.
 _LOCKING_KINDS: Final = frozenset({"identity", "membership", "policy", "credential"})
@@ -62,7 +64,10 @@ def facts_for(state: ChangingView, ops: Sequence[Op], actor: str, approvals: int
 
 
 def told_by(ops: Sequence[Op], actor: str) -> dict[str, Fact]:
-    """The facts of a change by `actor` that its objects tell, whatever the state."""
+    """The facts of a change by `actor` that its objects tell, whatever the state.
+
+    Those of `OF_ONE_KIND` are absent where they say nothing, as in decisions made before there was such a fact.
+    """
     puts = sum(isinstance(op, Put) for op in ops)
     facts: dict[str, Fact] = {
         "kinds": tuple(sorted({parse_name(op.name).kind for op in ops})),
@@ -70,7 +75,7 @@ def told_by(ops: Sequence[Op], actor: str) -> dict[str, Fact]:
         "own": _own(ops, actor),
     }
     if all(isinstance(op, Put) and op.value.get("break_glass") is True for op in ops):
-        facts["break_glass"] = True  # absent otherwise: so were decisions made before there was such a fact
+        facts["break_glass"] = True
     reports = [name.parts[1] for name in map(parse_name, (op.name for op in ops)) if name.kind == "reported"]
     if reports:
         facts["sources"] = tuple(sorted(set(reports)))

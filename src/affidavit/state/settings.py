@@ -1,8 +1,7 @@
 """Settings: what exists, which value is fuller, and what applies to an identity on a system (docs/spec/state.md).
 
 What an application reports over user over group over system over organisation over default; then the floor raises what
-lies below it. Whoever has no
-`settings/user/ID` is *unconfigured*: captured at the fullest level, and reported.
+lies below it. Whoever has no `settings/user/ID` is *unconfigured*: captured at the fullest level, and reported.
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ def test_each_change_is_said_in_a_line(tmp_path: Path) -> None:
         ]  # fmt: skip
         policy = {"text": 'permit (principal, action, resource == System::"clinic");'}
         assert ["policy/new applies to you now."] == told(desk, {"policy/new": policy})
+        # What an application reports is neither recorded of her nor allowed to her by that.
+        desk.apply({"source/ward": {"kind": "application"}})
+        assert [] == told(desk, {"reported/ana/ward": {"app.theme": "dark"}})
         assert ["policy/new does not apply to you any more."] == told(desk, {"policy/new": None})
         assert [
             "The group analysts does not apply to you any more.",

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from findingcase import Story
 from gateway_stage import Clock
-from logmaker import GATEWAY, SYSTEM
+from logmaker import BOB, CAROL, GATEWAY, SYSTEM, VISITS, grant_value
 
 from affidavit.capture.gateway.catalogue import Backend
 from affidavit.capture.gateway.target import Target
 from affidavit.capture.watch import watcher
+from affidavit.capture.watch.difference import explained
 from affidavit.capture.watch.direct import Backends, before_restart
 from affidavit.capture.watch.drifting import told_before
 from affidavit.capture.watch.watcher import Watcher
@@ -21,9 +22,9 @@ from affidavit.errors import Unavailable
 from affidavit.record.moment import format_moment
 
 
-def define(story: Story, outcome: str | None) -> int:
+def define(story: Story, outcome: str | None, session: int | None = None) -> int:
     """A statement of the class `define`; None: an intent, whose outcome is not known yet."""
-    fields: dict[str, Any] = {"system": SYSTEM, "action": "define", "decision": "allow"}
+    fields: dict[str, Any] = {"system": SYSTEM, "action": "define", "decision": "allow", "session": session}
     content = {"action": {"class": "define", "statement": "CREATE TABLE mine (a int)", "tables": []}}
     if outcome is None:
         return story.add("access.intent", GATEWAY, content, **fields)
@@ -43,6 +44,42 @@ def test_a_statement_that_failed_or_was_rolled_back_explains_nothing() -> None:
     story.add("transaction", GATEWAY, body, system=SYSTEM, outcome="none", ref=undone)
     runs = define(story, None)
     assert [runs, done] == [one.index for one in told_before(story, SYSTEM, story.now_ns) if "mine" in one.text]
+
+
+def test_where_nobody_knows_any_more_what_was_rolled_back_nothing_of_that_session_explains() -> None:
+    """The account of what a transaction took back is erased: it may have been the very statement."""
+    story = Story()
+    story.began()
+    session = story.open_session(BOB)
+    undone = define(story, "ok", session)
+    body = {"transaction": 1, "end": "rolled_back", "accesses": [undone]}
+    gone = story.add("transaction", GATEWAY, body, system=SYSTEM, outcome="none", ref=undone, session=session)
+    other = define(story, "ok")
+
+    def told() -> list[int]:
+        return [one.index for one in told_before(story, SYSTEM, story.now_ns) if "mine" in one.text]
+
+    assert [other] == told()
+    story.erased.add(gone)
+    assert [other] == told()
+
+
+@pytest.mark.parametrize("table", ["ticket", "reason", "value", "name", "settings", "user", "group", "objects", "salt"])
+def test_what_members_of_a_record_are_called_names_no_table(table: str) -> None:
+    story = Story()
+    story.began()
+    story.change([story.put(f"settings/user/{CAROL}", {"values": [{"name": "capture.result", "value": "count"}]})])
+    line = {"field": f"privileges public.{table}", "before": "", "after": "SELECT"}
+    assert [line] == explained([line], told_before(story, SYSTEM, story.now_ns), "clinic_app")
+
+
+def test_a_change_explains_what_its_reason_or_its_objects_name() -> None:
+    story = Story()
+    story.began()
+    value = grant_value(VISITS, "read")
+    index = story.change([story.put(f"grant/{CAROL}/visits", value)])
+    line = {"field": "privileges public.visits", "before": "", "after": "SELECT"}
+    assert [{**line, "record": index}] == explained([line], told_before(story, SYSTEM, story.now_ns), "clinic_app")
 
 
 def test_what_a_killed_gateway_left_behind_is_ours_and_who_was_there_is_looked_for_again() -> None:

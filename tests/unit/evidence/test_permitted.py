@@ -45,6 +45,10 @@ def brief(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
     ]
 
 
+def source_value() -> dict[str, Any]:
+    return {"kind": "application", "description": "", "heartbeat_s": None, "system": None}
+
+
 def scheduled(story: Story, start: int, end: int | None) -> int:
     """A grant to bob that begins and ends so many minutes from now."""
     value = {**grant_value(VISITS, "read"), "start": format_moment(story.at_ns + start * MINUTE_NS)}
@@ -145,6 +149,8 @@ def test_what_changes_nothing_that_he_may_do_is_no_moment() -> None:
     story.change([story.put("membership/group:analysts/staff", {})])  # he is in neither
     story.change([story.put(f"identity/{BOB}", {"kind": "human", "status": "active", "attributes": []})])
     story.change([story.put("system/clinic", {"kind": "postgresql", "description": "new", "key_columns": []})])
+    story.change([story.put("source/ward", source_value())])
+    story.change([story.put(f"reported/{BOB}/ward", {"values": [{"name": "app.theme", "value": "dark"}]})])
     answer = told(story, first, begins_ns)
     assert answer["moments"] == []
     assert [(one["part"], one["shown"]) for one in answer["before"] if one["part"] in ("group", "grant", "policy")] == [

@@ -142,6 +142,15 @@ def test_filters_and_changes_of_the_log(desk: Office) -> None:
     assert tighter["counts"]["denied"] == 1  # the grant that root gave alone; taking it away needs nobody else
 
 
+@pytest.mark.parametrize("fact", ["break_glass", "sources"])
+def test_that_a_change_came_without_a_fact_of_other_kinds_is_known(desk: Office, fact: str) -> None:
+    """A change of a group is no break-glass and speaks for no application: no rule about those leaves it undecided."""
+    index = desk.apply({"group/others": {}})["index"]
+    rule = f'forbid (principal, action, resource in Log::"log") when {{ context has {fact} }};'
+    found = what_if(desk, index=index, objects={"policy/other": {"text": rule}})
+    assert {"same": 1} == {name: count for name, count in found["counts"].items() if count}
+
+
 @pytest.mark.parametrize(
     "asked",
     [

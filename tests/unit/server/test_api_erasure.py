@@ -15,7 +15,7 @@ from office import PEOPLE, Office, office, opened
 from affidavit.archive.open import open_archive
 from affidavit.cli.main import run
 from affidavit.durable import OsDisk
-from affidavit.errors import Denied, InvalidInput
+from affidavit.errors import Conflict, Denied, InvalidInput
 from affidavit.ledger.keys import Secrets
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify
@@ -223,3 +223,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert 0 == run(["timeline", "--data", str(root)])
     assert f"erased the body of record {index}" in capsys.readouterr().out
     assert 0 == run(["state", "at", "now", "profile/", "--data", str(root)])
+
+
+def test_a_declaration_on_a_version_that_was_erased_is_a_conflict(desk: Office) -> None:
+    """It says by which record, and not that it cannot be told."""
+    ana = desk.live.identity_by_handle("ana")
+    index = desk.apply({"identity/ana": {"name": MARKER}})["index"]
+    by = erased(desk, index)["index"]
+    late = {"objects": {f"identity/{ana}": {"handle": "anna"}}, "seen": {f"profile/{ana}": 3}, "reason": "late"}
+    with pytest.raises(Conflict, match=f"is at version {index} now: what it says was erased by record {by}"):
+        desk.admin.post("/v1/changes", late)

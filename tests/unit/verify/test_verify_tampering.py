@@ -43,7 +43,7 @@ def test_a_row(row: Tampering, originals: dict[int, Case], tmp_path: Path) -> No
         judged = judge(case, given)
         verdict, found = judged.verdict, judged.found
         expected = row.needs_met(given)
-        if row in SEALED_ROWS and row.found[0].duty != 1:
+        if row in SEALED_ROWS and not (row.found and row.found[0].duty == 1):
             # The thief sealed everything anew: signature, tree, tiles, files and journal hold.
             assert {"passed"} == {verdict.checks[number].status for number in range(4)}
             assert "failed" != verdict.checks[11].status

@@ -15,15 +15,13 @@ from affidavit.capture.gateway.recording import Recorder
 from affidavit.capture.gateway.rendering import Capture
 from affidavit.capture.gateway.unit import View
 from affidavit.errors import Unavailable
-from affidavit.limits import STATE_WAIT_S
+from affidavit.limits import CONFLICTS_MAX, STATE_WAIT_S
 from affidavit.record.draft import Answer, Draft
 from affidavit.state.change import Op
 from affidavit.state.deciding import Authorization, Decider, Request
 from affidavit.state.fold import State, Version
 from affidavit.state.objects import end_ns, has_ended
 from affidavit.state.settings import Effective
-
-_CONFLICTS_MAX = 20
 
 
 class ContextView(Protocol):
@@ -80,7 +78,7 @@ async def current_view(log: AsyncLog, live: LiveState, recorder: Recorder, state
     """
     if live.index < state:
         await live.reached(state, STATE_WAIT_S)
-    for _ in range(_CONFLICTS_MAX):
+    for _ in range(CONFLICTS_MAX):
         context = live.context(recorder.actor, recorder.system)
         if context.recorded is not None:
             held = live.version(f"credential/{recorder.credential}")
@@ -111,7 +109,7 @@ async def open_session(
     Raises `LoginFailed` where the credential was revoked or has ended since it was proved.
     """
     request = (Request("login", "System", recorder.system),)
-    for _ in range(_CONFLICTS_MAX):
+    for _ in range(CONFLICTS_MAX):
         view, context = await current_view(log, live, recorder)
         now = recorder.clock.now_ns()
         _check_credential(live, recorder, str(about["actor"].get("name", "")), now)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from affidavit import canonical
 from affidavit.capture.gateway.opening import AsyncLog, LiveState, appended, restless
 from affidavit.capture.watch.difference import Told, bounded, difference, explained
 from affidavit.capture.watch.enforced import Enforced, Sections, listed_sections
 from affidavit.clock import Clock
 from affidavit.errors import Conflict
 from affidavit.history.asof import Records
-from affidavit.limits import DRIFT_EXPLAIN_RECORDS_MAX, DRIFT_EXPLAIN_S, DRIFT_TOLD_MAX
+from affidavit.limits import CONFLICTS_MAX, DRIFT_EXPLAIN_RECORDS_MAX, DRIFT_EXPLAIN_S, DRIFT_TOLD_MAX
 from affidavit.record.body import SALT_BYTES, encode_body, salt_text
 from affidavit.record.draft import Draft
 from affidavit.record.ids import RANDOM_BYTES, uuid7
 from affidavit.record.moment import NS, format_moment
 from affidavit.state.change import Op, Put, encode_ops
+from affidavit.state.objects import GROUP_PREFIX, parse_name
 
-_CONFLICTS_MAX = 20
 _STATEMENTS = frozenset({"access", "access.intent"})
 _EXPLAINING = frozenset({"define", "grant"})
 _FAILED = frozenset({"error", "none"})
@@ -39,7 +39,7 @@ class Drifts:
         Raises `Unavailable` when it cannot be recorded.
         """
         name = f"observed/{self._system}/{now.role}"
-        for _ in range(_CONFLICTS_MAX):
+        for _ in range(CONFLICTS_MAX):
             index = self._live.index
             known = self._live.version(name)
             if known is not None and known.value == now.observed:
@@ -86,6 +86,7 @@ def told_before(records: Records, system: str, now_ns: int) -> list[Told]:
     since = format_moment(max(0, now_ns - DRIFT_EXPLAIN_S * NS))
     found: list[Told] = []
     undone: set[int] = set()  # statements that the database refused, or whose transaction was rolled back
+    unsure: set[int] = set()  # sessions that rolled back nobody knows what any more
     for index in range(records.size - 1, max(-1, records.size - 1 - DRIFT_EXPLAIN_RECORDS_MAX), -1):
         header = records.header(index)
         if header.log.at < since or len(found) >= DRIFT_TOLD_MAX:
@@ -93,17 +94,39 @@ def told_before(records: Records, system: str, now_ns: int) -> list[Told]:
         if header.system == system and header.kind == "access.outcome" and header.outcome in _FAILED:
             undone.add(-1 if header.ref is None else header.ref)
         elif header.system == system and header.kind == "transaction" and header.outcome == "none":
-            undone.update(records.record(index).content.get("accesses", ()))
-        if header.decision != "allow" or header.outcome in _FAILED or index in undone:
+            accesses = records.record(index).content.get("accesses")
+            undone.update(accesses or ())
+            unsure.update(() if accesses is not None or header.session is None else (header.session,))
+        if header.decision != "allow" or header.outcome in _FAILED or index in undone or header.session in unsure:
             continue
         if header.kind in _STATEMENTS and header.system == system and header.action in _EXPLAINING:
             action = records.record(index).content.get("action")
             found.append(Told(index, _statement(action) if isinstance(action, dict) else ""))
         elif header.kind == "change":
-            content = records.record(index).content
-            said = {name: content.get(name) for name in ("reason", "ticket", "objects")}
-            found.append(Told(index, canonical.encode(said).decode()))
+            found.append(Told(index, _declared(records.record(index).content)))
     return found
+
+
+def _declared(content: Mapping[str, Any]) -> str:
+    """What a change names: its reason and ticket, the names of its objects without their kinds, and the texts in their
+    values. What members of a record are called names nothing: a table may be called `ticket`."""
+    said = [str(content.get("reason") or ""), str(content.get("ticket") or "")]
+    for op in content.get("objects") or ():
+        name = parse_name(str(op["name"]))
+        said += name.parts[1:] if name.kind == "settings" else name.parts
+        said += _texts(op.get("value"))
+    return " ".join(part.removeprefix(GROUP_PREFIX) for part in said)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _statement(action: dict[str, Any]) -> str:

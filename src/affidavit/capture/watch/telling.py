@@ -16,6 +16,7 @@ from affidavit.capture.gateway.opening import AsyncLog, LiveState
 from affidavit.capture.gateway.session import Session
 from affidavit.errors import AffidavitError, Unavailable
 from affidavit.limits import TELL_INTERVAL_S, TOLD_LINES_MAX
+from affidavit.state.settings import APP_PREFIX
 from affidavit.wire.postgres import notices
 
 _WAIT_S = 60.0
@@ -86,6 +87,8 @@ def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     lines = []
     old, new = _named(before, "settings", "name"), _named(now, "settings", "name")
     for name in sorted(old.keys() | new.keys()):
+        if name.startswith(APP_PREFIX):
+            continue  # it is neither recorded nor allowed by that
         was, is_now = old.get(name, {}), new.get(name, {})
         if was.get("value") != is_now.get("value"):
             lines.append(f"{name}: {_value(was)} until now, {_value(is_now)} from now on.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from affidavit.capture.watch.direct import CAUSE
 from affidavit.evidence.drifts import unexplained
 from affidavit.evidence.findings.finding import Finding
 from affidavit.evidence.wording import list_words
 from affidavit.limits import FINDINGS_PEOPLE_MAX
 from affidavit.record.read import Record
 
-_CAUSE = "past_gateway"
 _FIELDS_SHOWN = 5
 
 
@@ -35,7 +35,7 @@ class Passed:
     def take(self, record: Record) -> Iterator[Finding]:
         """The next `log.gap`."""
         content = record.content
-        if content.get("cause") != _CAUSE or content.get("declared"):
+        if content.get("cause") != CAUSE or content.get("declared"):
             return
         if content.get("end") is not None:
             began = int(content["gap"])
