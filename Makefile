@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Tests that start servers and the tests that kill them are one file a worker, in the order of tests/conftest.py; two
-# workers suit the smallest machine.
-WORKERS ?= 2
+# Tests that start servers and the tests that kill them are one file a worker, in the order of tests/conftest.py; three
+# workers fill two processors, as many tests wait for another process.
+WORKERS ?= 3
+# The tests start some 600 commands: each module is compiled once, not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 # How far the campaigns go: a seed that replays, and a bound.
 SEED ?= 2026

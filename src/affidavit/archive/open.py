@@ -7,7 +7,6 @@ from pathlib import Path
 
 from affidavit.archive.folder import Folder
 from affidavit.archive.source import Source
-from affidavit.archive.web import Web
 from affidavit.errors import InvalidInput, Unavailable
 
 
@@ -34,6 +33,8 @@ def open_archive(location: str) -> Archive:
     Raises `InvalidInput` where it is neither, `Unavailable` where that cannot be told. No file is read yet.
     """
     if location.startswith(("http://", "https://")):
+        from affidavit.archive.web import Web  # noqa: PLC0415  heavy rooms only when needed
+
         return Archive(location, Web(location), None, None, None)
     if "://" in location:
         raise InvalidInput(

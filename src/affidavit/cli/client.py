@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx
+import httpcore
 
 from affidavit.cli.options import Common
 from affidavit.config import load_config
@@ -29,6 +30,7 @@ from affidavit.errors import (
 from affidavit.limits import HTTP_BODY_BYTES_MAX
 
 _TIMEOUT_S = 120.0
+_TIMEOUTS = {"connect": _TIMEOUT_S, "read": _TIMEOUT_S, "write": _TIMEOUT_S, "pool": _TIMEOUT_S}
 _STATUS_ERRORS: dict[int, type[AffidavitError]] = {
     401: Denied,
     403: Denied,
@@ -43,40 +45,35 @@ class Client:
     """The HTTP API on one socket, as one actor."""
 
     def __init__(self, path: Path, token: str | None, *, server_runs: bool) -> None:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
         self.server_runs = server_runs
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)),
-            base_url="http://affidavit",
-            headers=headers,
-            timeout=_TIMEOUT_S,
-            trust_env=False,
-        )
+        self._headers: dict[bytes | str, bytes | str] = {"Host": "affidavit", "Accept": "*/*"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._pool = httpcore.ConnectionPool(uds=str(path))
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """The answer to a GET. Raises the error that the server names."""
-        return self._call("GET", path, params=params)
+        return self._call("GET", path, params)
 
     def post(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a POST of a JSON object."""
-        return self._call("POST", path, json=dict(value))
+        return self._call("POST", path, {}, value)
 
     def delete(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a DELETE with a JSON object."""
-        return self._call("DELETE", path, json=dict(value))
+        return self._call("DELETE", path, {}, value)
 
     def lines(self, path: str, **params: Any) -> Iterator[str]:
         """The lines of a stream, without the empty ones that only show that it lives."""
-        return self._lines("GET", path, params=params)
+        return self._lines("GET", path, params)
 
     def asked(self, path: str, value: Mapping[str, Any] | None = None, **params: Any) -> Iterator[dict[str, Any]]:
         """The lines of an answer that takes long, as it comes: how far it has got, and in the last one `answer`.
 
         With `value` it is posted. Raises the error that the server names, also one that comes on the way.
         """
-        asked = {"params": params} if value is None else {"json": dict(value)}
         line: dict[str, Any] = {}
-        for text in self._lines("GET" if value is None else "POST", path, **asked):
+        for text in self._lines("GET" if value is None else "POST", path, params, value):
             line = json.loads(text)
             if "error" in line:
                 raise _named(line["status"], line["error"])
@@ -84,31 +81,53 @@ class Client:
         if "answer" not in line:
             raise Unavailable("client.lost", "The server stopped before it had answered.", "Ask again.")
 
-    def _lines(self, method: str, path: str, **arguments: Any) -> Iterator[str]:
-        try:
-            with self._http.stream(method, path, **arguments) as response:
-                if response.status_code != 200:
-                    response.read()
-                    raise _error(response)
-                for line in response.iter_lines():
-                    if line:
-                        yield line
-        except httpx.HTTPError as error:
-            raise _lost(error) from None
-
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._pool.close()
 
-    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+    def _lines(
+        self, method: str, path: str, params: Mapping[str, Any], value: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
+        with self._exchange(method, path, params, value) as response:
+            rest = b""
+            for part in response.iter_stream():
+                *whole, rest = (rest + part).split(b"\n")
+                for line in whole:
+                    if line:
+                        yield line.decode()
+            if rest:
+                yield rest.decode()
+
+    def _call(
+        self, method: str, path: str, params: Mapping[str, Any], value: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        with self._exchange(method, path, params, value) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
+
+    @contextmanager
+    def _exchange(
+        self, method: str, path: str, params: Mapping[str, Any], value: Mapping[str, Any] | None
+    ) -> Iterator[httpcore.Response]:
+        """An answer of the status 200. Raises the error that the server names, else `Unavailable`."""
+        headers, content = self._headers, None
+        if value is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+            content = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        asked = urlencode([(name, _text(one)) for name, given in params.items() for one in _each(given)])
         try:
-            response = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
+            with self._pool.stream(
+                method,
+                f"http://affidavit{path}?{asked}".removesuffix("?"),
+                headers=headers,
+                content=content,
+                extensions={"timeout": _TIMEOUTS},
+            ) as response:
+                if response.status != 200:
+                    raise _error(response.status, response.read())
+                yield response
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             raise _lost(error) from None
-        if response.status_code != 200:
-            raise _error(response)
-        answer: dict[str, Any] = response.json()
-        return answer
 
 
 @contextmanager
@@ -151,12 +170,23 @@ def _named(status: int, said: Mapping[str, Any]) -> AffidavitError:
     return kind(str(said["code"]), str(said["message"]), str(said["hint"]))
 
 
-def _error(response: httpx.Response) -> AffidavitError:
+def _error(status: int, content: bytes) -> AffidavitError:
     try:
-        return _named(response.status_code, json.loads(response.content[:HTTP_BODY_BYTES_MAX]))
+        return _named(status, json.loads(content[:HTTP_BODY_BYTES_MAX]))
     except (ValueError, RecursionError, KeyError, TypeError):
-        return Unavailable("client.answer", f"The server answered {response.status_code} and nothing that can be read.")
+        return Unavailable("client.answer", f"The server answered {status} and nothing that can be read.")
 
 
-def _lost(error: httpx.HTTPError) -> AffidavitError:
+def _lost(error: Exception) -> AffidavitError:
     return Unavailable("client.lost", f"The server could not be spoken to: {error}.", "Is `affidavit up` running?")
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: Any) -> str:
+    """A parameter as the API reads it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -24,12 +24,14 @@ from affidavit.limits import (
     VERIFY_KEY_FILE_BYTES_MAX,
 )
 from affidavit.record.body import KEY_BYTES, BodyKey
-from affidavit.timeproof.token import Authority
 from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.policy import Policy
 from affidavit.verify.verdict import Verdict
 from affidavit.verify.verify import verify as judge
 from affidavit.verify.wording import COLUMNS, conclusion, findings, rows, sentences
+
+if TYPE_CHECKING:
+    from affidavit.timeproof.token import Authority
 
 _BODY_KEYS = "body.keys"
 _PRIVATE = "PRIVATE+KEY+"
@@ -168,6 +170,8 @@ def _authority(paths: list[Path]) -> Authority | None:
     """The authority with the certificates of all of these files; None where there are none."""
     if not paths:
         return None
+    from affidavit.timeproof.token import Authority  # noqa: PLC0415  heavy rooms only when needed
+
     parts = [read_file(path, AUTHORITY_FILE_BYTES_MAX) for path in paths]
     for path, data in zip(paths, parts, strict=True):
         Authority.of_pem(data, str(path))  # raises for the one that is wrong, by its name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from affidavit.config import AuthorityConfig, Config
 from affidavit.durable import Disk
 from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.ledger.timestamping import AuthoritySite
 from affidavit.limits import AUTHORITY_FILE_BYTES_MAX
-from affidavit.timeproof.token import Authority
+
+if TYPE_CHECKING:
+    from affidavit.timeproof.token import Authority
 
 
 def authority_sites(config: Config, disk: Disk) -> tuple[AuthoritySite, ...]:
@@ -16,7 +20,7 @@ def authority_sites(config: Config, disk: Disk) -> tuple[AuthoritySite, ...]:
         AuthoritySite(
             item.name,
             item.url,
-            Authority.of_pem(_certificates(item, disk), str(item.certificates)),
+            _authority(_certificates(item, disk), str(item.certificates)),
             item.interval_s,
         )
         for item in config.authorities
@@ -30,9 +34,15 @@ def trusted(config: Config, disk: Disk) -> Authority | None:
         return None
     try:
         data = b"\n".join(_certificates(item, disk) for item in config.authorities)
-        return Authority.of_pem(data, "the certificates of the time-stamp authorities")
+        return _authority(data, "the certificates of the time-stamp authorities")
     except AffidavitError:
         return None
+
+
+def _authority(pem: bytes, where: str) -> Authority:
+    from affidavit.timeproof.token import Authority  # noqa: PLC0415  a fifth of a second to load; most logs have none
+
+    return Authority.of_pem(pem, where)
 
 
 def _certificates(item: AuthorityConfig, disk: Disk) -> bytes:

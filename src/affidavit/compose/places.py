@@ -12,8 +12,6 @@ from affidavit.ledger.folder_place import FolderPlace
 from affidavit.ledger.layout import Layout
 from affidavit.ledger.place import Place
 from affidavit.ledger.places import COSIGNED, Places
-from affidavit.ledger.witness_http import WitnessHttp
-from affidavit.ledger.witness_place import WitnessPlace
 from affidavit.limits import POLICY_BYTES_MAX
 from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.policy import Policy, shown
@@ -27,6 +25,9 @@ def make_places(config: Config, disk: Disk, layout: Layout, clock: Clock, keys: 
     places: list[Place] = [FolderPlace(disk, item.folder, layout.log, keys) for item in config.outside]
     kept = (layout.checkpoint, layout.root / COSIGNED)
     for item in config.witnesses:
+        from affidavit.ledger.witness_http import WitnessHttp  # noqa: PLC0415  heavy rooms only when needed
+        from affidavit.ledger.witness_place import WitnessPlace  # noqa: PLC0415
+
         places.append(WitnessPlace(item.name, item.key, WitnessHttp(item.url), disk, layout.log, keys, kept))
     return Places(places, disk, layout, clock, _policy(config, disk, keys))
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from affidavit.compose.site import Site
@@ -17,7 +18,7 @@ from affidavit.history.shared import SharedRecords
 from affidavit.history.store import History
 from affidavit.ledger.ledger import Ledger
 from affidavit.server.app import make_app
-from affidavit.server.peer import LocalServer, bind_socket, make_server
+from affidavit.server.peer import bind_socket, make_server
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ class Served:
     ) -> None:
         self._ready = threading.Event()
         self._ending = threading.Event()
-        self._server: LocalServer | None = None
+        self._tell: Callable[[], object] = bool
         listening = bind_socket(path)
 
         async def serve() -> None:
@@ -81,17 +82,31 @@ class Served:
                 ledger=ledger,
                 newest_anchor=lambda: None if ledger is None else ledger.anchor,
             )
-            self._server = make_server(make_app(services))
+            server = make_server(make_app(services))
+            told = asyncio.Event()
+            self._tell = partial(asyncio.get_running_loop().call_soon_threadsafe, told.set)
             self._ready.set()
-            await self._server.serve(sockets=[listening])
+            served = asyncio.create_task(server.serve(sockets=[listening]))
+            await asyncio.wait({served, asyncio.create_task(told.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            server.should_exit = True
+            if not server.server_state.tasks:  # nothing is being answered: no need for the waits of an orderly end
+                served.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await served
 
-        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), name="local API", daemon=True)
+        def run() -> None:
+            try:
+                asyncio.run(serve())
+            finally:
+                self._ready.set()  # where it could not begin, the command finds nobody there, and says so
+
+        self._thread = threading.Thread(target=run, name="local API", daemon=True)
         self._thread.start()
         self._ready.wait()
 
     def stop(self) -> None:
         """End the server and its thread."""
         self._ending.set()
-        if self._server is not None:
-            self._server.should_exit = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._tell()
         self._thread.join()

@@ -15,7 +15,7 @@ from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.erasing import Erasing
 from affidavit.capture.producer import Producer
 from affidavit.capture.tokens import Tokens, TokenStore
-from affidavit.capture.watch.watcher import WatchStatus
+from affidavit.capture.watch.status import WatchStatus
 from affidavit.clock import Clock, SystemClock, boot_id
 from affidavit.compose.authorities import trusted
 from affidavit.compose.places import make_places

@@ -16,7 +16,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.history.asof import Records
@@ -36,8 +36,10 @@ from affidavit.timeproof.claim import ClockNote, claimed
 from affidavit.timeproof.interval import Interval
 from affidavit.timeproof.order import Event, First
 from affidavit.timeproof.stamps import Proven, Stamp, Stamps
-from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from affidavit.timeproof.token import Authority
 
 
 class Timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from affidavit.capture.watch.direct import Direct
-from affidavit.capture.watch.watcher import WatchStatus
+from affidavit.capture.watch.status import WatchStatus
 from affidavit.evidence.clocks import Found
 from affidavit.evidence.drifts import unexplained
 from affidavit.evidence.wording import count_words, duration_words, list_words, moment_of_ns

@@ -13,9 +13,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Any, Protocol
 
 from affidavit.clock import Clock
 from affidavit.errors import AffidavitError, Unavailable
@@ -24,8 +22,12 @@ from affidavit.record.body import SALT_BYTES, encode_body
 from affidavit.record.draft import Answer, Draft
 from affidavit.record.ids import RANDOM_BYTES, uuid7
 from affidavit.record.moment import format_moment
-from affidavit.timeproof.token import Asked, Authority, Token, ask_for, token_of_response
 from affidavit.tlog.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    import httpx
+
+    from affidavit.timeproof.token import Asked, Authority, Token
 
 METHOD = "rfc3161"
 _OTHER = "See that the url is that of an RFC 3161 service, or ask another authority."
@@ -106,6 +108,8 @@ class Timestamping:
 
     async def run(self) -> None:
         """Ask each authority until cancelled: once this start is published, and then at its interval."""
+        import httpx  # noqa: PLC0415  heavy rooms only when needed
+
         first = self._log.size
         async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMESTAMP_TIMEOUT_S) as http:
             while self._sites and self._log.published.size < first:
@@ -118,6 +122,8 @@ class Timestamping:
         Raises `Unavailable` where the authority or the log does not answer, `VerificationError` where the token is
         not one.
         """
+        from affidavit.timeproof.token import ask_for  # noqa: PLC0415  heavy rooms only when needed
+
         checkpoint = self._log.published
         text = checkpoint.format().encode()
         asked = ask_for(text)
@@ -161,6 +167,10 @@ class Timestamping:
 
 async def _fetch(http: httpx.AsyncClient, site: AuthoritySite, asked: Asked, imprint: bytes) -> Token:
     """The verified token that the authority gives. Raises `Unavailable` or `VerificationError`."""
+    import httpx  # noqa: PLC0415  heavy rooms only when needed
+
+    from affidavit.timeproof.token import token_of_response  # noqa: PLC0415
+
     headers = {"Content-Type": _QUERY, "Accept": _REPLY, "Accept-Encoding": "identity"}
     data = bytearray()
     try:

@@ -10,7 +10,7 @@ from affidavit.archive.source import Source
 from affidavit.capture.administration import Administration
 from affidavit.capture.erasing import Erasing
 from affidavit.capture.tokens import Tokens
-from affidavit.capture.watch.watcher import WatchStatus
+from affidavit.capture.watch.status import WatchStatus
 from affidavit.clock import Clock
 from affidavit.evidence.explain import Explainer
 from affidavit.evidence.export import Bounds

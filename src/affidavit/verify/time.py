@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import gt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affidavit.archive.source import Source
 from affidavit.errors import AffidavitError, InvalidInput, Unavailable, VerificationError
@@ -21,7 +21,6 @@ from affidavit.record.moment import NS, format_moment, parse_moment
 from affidavit.timeproof.claim import ClockNote, claimed, unexplained_ns
 from affidavit.timeproof.interval import Interval
 from affidavit.timeproof.stamps import Stamp, Stamps, cosigned_at
-from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.proofs import TileHashes, prove_consistency, verify_consistency
 from affidavit.tlog.tiles import HASH_BYTES, tile_path
@@ -30,6 +29,9 @@ from affidavit.verify.keys import PLACE, Signed
 from affidavit.verify.line import Line, entry_place
 from affidavit.verify.run import Run, Settle
 from affidavit.verify.verdict import Proven
+
+if TYPE_CHECKING:
+    from affidavit.timeproof.token import Authority
 
 _METHOD = "rfc3161"
 _STARTING = frozenset({"log.gap", "log.open"})

@@ -57,14 +57,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from affidavit.archive.source import Source
 from affidavit.errors import AffidavitError, InvalidInput
 from affidavit.limits import NOTE_BYTES_MAX, VERIFY_KEPT_MAX
 from affidavit.record.body import BodyKey
 from affidavit.record.header import decode_header
-from affidavit.timeproof.token import Authority
 from affidavit.tlog.checkpoint import Checkpoint
 from affidavit.tlog.keys import VerifierKey
 from affidavit.tlog.policy import Policy
@@ -90,6 +89,9 @@ from affidavit.verify.tree import Bundle, TreeWalk
 from affidavit.verify.unfinished import Unfinished
 from affidavit.verify.verdict import Kept, Proven, Scope, Verdict, Witnessed
 from affidavit.verify.witnesses import Witnesses
+
+if TYPE_CHECKING:
+    from affidavit.timeproof.token import Authority
 
 Only = Literal["all", "structure"]
 Progress = Callable[[str, int, int], None]

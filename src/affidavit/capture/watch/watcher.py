@@ -14,7 +14,6 @@ import asyncio
 import logging
 import secrets as randomness
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from affidavit.capture.gateway.catalogue import Backend, read_catalogue
@@ -25,6 +24,7 @@ from affidavit.capture.watch import direct
 from affidavit.capture.watch.direct import Backends, Direct, Look
 from affidavit.capture.watch.drifting import Drifts
 from affidavit.capture.watch.enforced import read_enforced
+from affidavit.capture.watch.status import WatchStatus
 from affidavit.clock import Clock
 from affidavit.errors import AffidavitError, Unavailable
 from affidavit.history.asof import Records
@@ -54,25 +54,6 @@ class WatchedState(LiveState, Protocol):
 
     def system(self, system: str) -> dict[str, Any] | None:
         """The value of `system/ID`, or None."""
-
-
-@dataclass(frozen=True)
-class WatchStatus:
-    """How it goes with one upstream. `looked_ns`: when the last look succeeded. `sees` is None before the first one;
-    `hidden`, `direct` are as of it. `runs`: a watcher runs in this process."""
-
-    system: str
-    database: str
-    role: str
-    interval_s: int
-    runs: bool
-    looked_ns: int | None = None
-    failing_since_ns: int | None = None
-    failures: int = 0
-    problem: str = ""
-    sees: bool | None = None
-    hidden: int = 0
-    direct: tuple[Direct, ...] = ()
 
 
 class Watcher:

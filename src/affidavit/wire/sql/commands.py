@@ -14,7 +14,6 @@ from affidavit.wire.sql import credentials
 from affidavit.wire.sql.definitions import read_definition, read_grant
 from affidavit.wire.sql.keywords import words
 from affidavit.wire.sql.names import Cursor, read_names
-from affidavit.wire.sql.query import read_query
 from affidavit.wire.sql.reading import ALWAYS, BY_CONTENT, IF_NAMED, Names, Reading, unparsed
 from affidavit.wire.sql.statement import TableUse
 from affidavit.wire.sql.terms import Term, Unreadable
@@ -66,7 +65,7 @@ def read_statement(terms: tuple[Term, ...], names: Names) -> Reading:
 def _read(terms: tuple[Term, ...], names: Names) -> Reading:
     head = terms[0].text if terms else ""
     if head in _QUERY_HEADS:
-        return read_query(terms, names)
+        return _read_query(terms, names)
     reader = _READERS.get(head)
     if reader is not None:
         return reader(Cursor(terms, 1), names)
@@ -203,10 +202,16 @@ def _explain(c: Cursor, names: Names) -> Reading:
     return replace(inner, verb="EXPLAIN", action="read", read_only=True, why="", tables=tables)
 
 
+def _read_query(terms: tuple[Term, ...], names: Names) -> Reading:
+    from affidavit.wire.sql.query import read_query  # noqa: PLC0415  the parser, a fifth of a second to load
+
+    return read_query(terms, names)
+
+
 def _query(c: Cursor, names: Names) -> Reading:
     if c.word() not in _QUERY_HEADS:
         raise Unreadable("a query is expected")
-    return read_query(c.rest(), names)
+    return _read_query(c.rest(), names)
 
 
 # COPY.
@@ -215,7 +220,7 @@ def _query(c: Cursor, names: Names) -> Reading:
 def _copy(c: Cursor, names: Names) -> Reading:
     c.take("binary")
     if c.word() == "(":
-        inner = read_query(c.group(), names)
+        inner = _read_query(c.group(), names)
         c.need("to")
         return _copy_to(c, inner)
     schema, name = names.table(*c.table())

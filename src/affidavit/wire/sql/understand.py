@@ -42,6 +42,7 @@ class Understanding:
     def __init__(self, cache_max: int = SQL_CACHE_MAX) -> None:
         self._cache_max = cache_max
         self._shapes: dict[tuple[str, tuple[str, ...]], tuple[_Template, ...]] = {}
+        understand("SELECT 1")  # loads the parser now: no session waits for it
 
     def understand(self, text: str, search_path: tuple[str, ...] = ("public",)) -> tuple[Statement, ...]:
         """The same as the function `understand`."""
