@@ -13,7 +13,7 @@ SEED ?= 2026
 STEPS ?= 0
 SECONDS ?= 0
 
-.PHONY: help demo up test check sim faults mutations bench clean
+.PHONY: help demo up test check read sim faults mutations bench clean
 
 help:
 	@echo "make demo    a real PostgreSQL, an afternoon in seconds, and the proof of what happened"
@@ -37,7 +37,12 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: check
+# Every worker reads every test: compiled once before them, on the processor that the checks leave.
+read: .venv/.dev
+	@$(BIN)/pytest -qq --collect-only >/dev/null || true
+
+test: .venv/.dev
+	$(MAKE) -j 2 check read
 	$(BIN)/pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 sim: .venv/.dev

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ from affidavit.record.header import Log
 from affidavit.verify.sift import Sieve, Task
 from affidavit.verify.verify import verify
 
-RECORDS = afternoon(900).paper.records
 KEYS = {BODY_KEY.id: BODY_KEY}
+
+
+@cache
+def records() -> list[Any]:
+    return afternoon(900).paper.records
 
 
 @pytest.fixture
@@ -33,17 +38,17 @@ def workers() -> Iterator[Workers]:
 
 
 def a_task() -> Task:
-    entries, slots = zip(*stored(RECORDS[:256]), strict=True)
+    entries, slots = zip(*stored(records()[:256]), strict=True)
     return Task(list(entries), list(slots))
 
 
 def tampered(what: str, folder: Path) -> None:
     """Write the log, with something wrong in each of its bundles but the first."""
-    records = list(RECORDS)
+    written = list(records())
     if what == "headers":
         for at in (300, 600, 900):
-            records[at] = with_fields_of(records[at], log=Log(records[at].header.log.at, 1))
-    write_log(folder, records, (3,))
+            written[at] = with_fields_of(written[at], log=Log(written[at].header.log.at, 1))
+    write_log(folder, written, (3,))
     if what == "bodies":
         for path in sorted((folder / "bodies").rglob("*")):
             if path.is_file() and path.name != "000":
@@ -100,7 +105,7 @@ def test_a_worker_whose_command_fails_is_an_error(workers: Workers, monkeypatch:
 
 
 def test_nothing_is_started_for_a_short_log_or_without_keys(tmp_path: Path) -> None:
-    write_log(tmp_path, RECORDS)
+    write_log(tmp_path, records())
     with sifting(2) as mapper:
         verify(open_archive(str(tmp_path)), [SIGNER.verifier], KEYS, mapper=mapper)
         assert isinstance(mapper, Workers)

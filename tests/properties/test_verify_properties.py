@@ -91,7 +91,7 @@ def judge(records: list[Rec]) -> Verdict:
         return verify(open_archive(folder), [SIGNER.verifier], {BODY_KEY.id: BODY_KEY})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, len(RECORDS) - 1))
 def test_any_body(seed: int, index: int) -> None:
     choose = random.Random(seed)
@@ -106,7 +106,7 @@ def test_any_body(seed: int, index: int) -> None:
     assert judge(records).exit_status in (0, 1, 3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, len(RECORDS) - 1))
 def test_any_header(seed: int, index: int) -> None:
     changed = mutate_header(RECORDS[index], random.Random(seed))
@@ -114,7 +114,7 @@ def test_any_header(seed: int, index: int) -> None:
     assert judge(records).exit_status in (0, 1, 3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_byte_of_any_file(seed: int) -> None:
     """A changed byte never passes, except in what belongs to nothing: the zeros after the journal's last frame."""

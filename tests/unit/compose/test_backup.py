@@ -76,7 +76,7 @@ def test_copies_under_load_are_each_whole(tmp_path: Path) -> None:
         writer.start()
     try:
         sizes = []
-        for number in range(6):
+        for number in range(4):
             append(ledger, 100)
             ledger.publish_now()
             copied = copy(root, target)
@@ -91,9 +91,9 @@ def test_copies_under_load_are_each_whole(tmp_path: Path) -> None:
     assert sorted(sizes) == sizes
     assert sizes[0] < sizes[-1]
     # Any of them can be brought back, and says what may be missing.
-    back = tmp_path / "kept-3"
+    back = tmp_path / "kept-1"
     held = look(back).lost["first"]
-    assert held >= sizes[3]
+    assert held >= sizes[1]
     assert "recover.pending" == refused(back)
     with pytest.raises(InvalidInput, match="sign a second history"):
         go_on(back, look(back), newest_copy=False)
