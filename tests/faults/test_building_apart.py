@@ -199,6 +199,11 @@ def keep_a_log(root: Path) -> None:
     signal.pause()
 
 
+def all_stopped(pid: int) -> bool:
+    """Whether each thread is: the signal reaches them one after another."""
+    return all(" T " in (task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
+
+
 def test_no_start_before_a_killed_writers_builder_is_gone(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable, "LOCK_WAIT_S", 0.3)
     writer = subprocess.Popen(
@@ -210,6 +215,7 @@ def test_no_start_before_a_killed_writers_builder_is_gone(case: Case, monkeypatc
     pid = int(writer.stdout.readline())
     try:
         os.kill(pid, signal.SIGSTOP)  # as if it hung at the disk
+        until(lambda: all_stopped(pid))
         writer.kill()
         writer.wait()
         with pytest.raises(Unavailable) as refused:
