@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from affidavit.ledger import clockwatch
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Batch, Draft
 from affidavit.record.ids import uuid7
@@ -209,6 +210,7 @@ class Clinic:
 def make_log(folder: Path, size: int, change_every: int = CHANGE_EVERY) -> Path:
     """A data folder in `folder` with a log of at least `size` records, closed in order; of every `change_every` one is
     a change."""
+    clockwatch._INTERVAL_NS = 1 << 62  # no clock record comes between a record and one that refers to it
     with office(folder) as one:
         Clinic(one, change_every).write(size)
     return folder / "data"
