@@ -38,7 +38,8 @@ def show_permitted(actor: str, system: str, from_: str | None, to: str | None, c
         return 0
     who = answer["handle"]
     say(f"What {who} may do on {system}, from {_time(answer['from'])} to {_time(answer['to'])}", "strong")
-    say(f"At the beginning: {_held(answer['before'])}")
+    unknown = answer["before_unknown"]
+    say(f"At the beginning: {f'not known; it rests on what {unknown}.' if unknown else _held(answer['before'])}")
     for moment in answer["moments"]:
         _print_moment(moment, who)
     counts = answer["counts"]
@@ -49,6 +50,7 @@ def show_permitted(actor: str, system: str, from_: str | None, to: str | None, c
     say(
         f"It changed at {count_words(counts['moments'], 'moment')}: {counts['without_record_about']} without a record "
         f"about {who} (!), of which {counts['by_clock']} without any record, by the clock alone."
+        + (f" From {count_words(counts['unknown'], 'moment')} on it is not known." if counts["unknown"] else "")
     )
     return 0
 
@@ -74,6 +76,10 @@ def _print_moment(moment: dict[str, Any], who: str) -> None:
             say(f"      {shown}", "dim")
         else:
             say(f"      {shown}: {_BY[reach]}; no record about {who}", "dim")
+    if moment["unknown"]:
+        say(f"    from here on it is not known: it rests on what {moment['unknown']}", "unknown")
+    if moment["known_again"]:
+        say("    known again; compared with what was known last:", "unknown")
     for item in moment["differences"]:
         say(f"    {_SIGNS[item['change']]} {_words(item)}", _STYLES[item["change"]])
 

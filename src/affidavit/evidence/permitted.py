@@ -7,6 +7,10 @@ change need no record about the person: a record at a wider scope (a policy, a g
 organisation), and a grant's start or end, which the clock reaches and nobody writes down. Its lapse comes later.
 
 A record counts from the moment that the sequencer sealed it, and a start or end at its own moment.
+
+Where what somebody may do rests on an object whose value was erased, nobody can tell it until a later record puts that
+object again: one moment says since when and why, and the next one that it is known again, compared with what was known
+last.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from affidavit.history.asof import Period, Records, changes_before
 from affidavit.limits import PERMITTED_CHANGES_MAX, PERMITTED_MOMENTS_MAX, READ_TOLD_EVERY
 from affidavit.record.read import Record
 from affidavit.state.context import build_context
+from affidavit.state.hidden import ErasedContent
 from affidavit.state.objects import GROUP_PREFIX
 from affidavit.state.settings import APP_PREFIX
 from affidavit.state.view import StateView
@@ -46,11 +51,13 @@ class Permitted:
         self._names = names
         self._actor = actor
         self._system = system
-        self._context: dict[str, Any] = {}
+        self._context: dict[str, Any] = {"groups": [], "grants": []}  # as long as none is known
+        self._unknown = ""  # what the present state would have to be asked, and was erased
         self._state: StateView = state_at(0)
         self._held: _Facts = {}
         self._over: dict[str, dict[str, Any]] = {}
         self._before: list[dict[str, Any]] = []
+        self._unknown_before = ""
         self.moments: list[dict[str, Any]] = []
 
     def read(self, period: Period) -> Iterator[tuple[int, int]]:
@@ -65,7 +72,8 @@ class Permitted:
         if len(changes) > PERMITTED_CHANGES_MAX:
             raise InvalidInput("permitted.changes", f"{len(changes):,} changes lie in it.", "Take a shorter period.")
         self._take_state(first)
-        self._held = self._facts(begins)
+        self._unknown_before = self._unknown
+        self._held = {} if self._unknown else self._facts(begins)
         self._before = [{**_shown(key, self._names), "held": value} for key, value in sorted(self._held.items())]
         moment = begins
         for count, index in enumerate(changes):
@@ -79,21 +87,28 @@ class Permitted:
         self._by_clock(moment, ends)
 
     def as_dict(self) -> dict[str, Any]:
-        """`before`: what held at the beginning; `moments`; `counts` of them: by the clock alone, and altogether without
-        a record about the person."""
+        """`before`: what held at the beginning, and `before_unknown`, why that cannot be told, or ""; `moments`;
+        `counts` of them: by the clock alone, altogether without a record about the person, and from which on it is not
+        known."""
         return {
             "before": self._before,
+            "before_unknown": self._unknown_before,
             "moments": self.moments,
             "counts": {
                 "moments": len(self.moments),
                 "by_clock": sum(one["cause"] == "clock" for one in self.moments),
                 "without_record_about": sum(one["about_person"] is False for one in self.moments),
+                "unknown": sum(bool(one["unknown"]) for one in self.moments),
             },
         }
 
     def _take_state(self, position: int) -> None:
         self._state = self._state_at(position)
-        self._context = build_context(self._state, self._actor, self._system)
+        try:
+            self._context = build_context(self._state, self._actor, self._system)
+            self._unknown = ""
+        except ErasedContent as error:
+            self._unknown = error.what
 
     def _facts(self, at: str) -> _Facts:
         """What holds at a moment, in the state taken last."""
@@ -120,15 +135,15 @@ class Permitted:
         groups = [item["group"] for item in self._context["groups"]]
         bears = bearing(self._actor, self._system, groups)
         touched = [str(op["name"]) for op in ops or () if bears(str(op["name"]))]
-        if ops is not None and not touched:
+        before, unknown = self._state, self._unknown
+        if ops is not None and not touched and not unknown:
             return
-        before = self._state
         self._take_state(record.index + 1)
         if record.header.kind == "lapse":
             for name in set(touched) & set(self._over):
                 self._over.pop(name)["lapse"] = record.index
-        differences = self._differences(sealed)
-        if not differences:
+        differences = [] if self._unknown else self._differences(sealed)
+        if not differences and bool(unknown) == bool(self._unknown):
             return
         # What was put again as it was explains nothing. Who reads no body cannot say what was touched.
         objects = [
@@ -152,6 +167,8 @@ class Permitted:
                 "objects": objects,
                 "reach": objects[0]["reach"] if objects else None,
                 "about_person": objects[0]["reach"] == "person" if objects else None,
+                "unknown": self._unknown,
+                "known_again": bool(unknown),
                 "differences": differences,
             }
         )
@@ -159,6 +176,8 @@ class Permitted:
     def _by_clock(self, after: str, until: str) -> None:
         """The starts and ends of grants that the clock reached after one moment and until another, with it."""
         edges: dict[str, list[tuple[str, str, int]]] = {}
+        if self._unknown:
+            return
         for item in self._context["grants"]:
             for edge in ("start", "end"):
                 if item[edge] is not None and after < item[edge] <= until:
@@ -178,6 +197,8 @@ class Permitted:
                     "grants": grants,
                     "reach": None,
                     "about_person": False,
+                    "unknown": "",
+                    "known_again": False,
                     "differences": differences,
                 }
             )

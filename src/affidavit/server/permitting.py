@@ -30,7 +30,8 @@ async def permitted(request: Request) -> Response:
     `before`, `after`) and `about_person`, whether a record names the person (null where its body cannot be read). One
     by a record has `index`, `kind`, `who`, `reason`, `approvals`, `objects` and `reach`: `person`, `group`, `nested
     group`, `policy`, `wider setting`, `system`. One by the clock has `grants`, each with `edge`, the record that `put`
-    it, and its `lapse`. Then `counts`, `handle`, `from`, `to`.
+    it, and its `lapse`. Where it rests on what was erased: `unknown`, which records that is, and `known_again` at the
+    next moment that is known. Then `before_unknown`, `counts`, `handle`, `from`, `to`.
     """
     services = reader_of(request)
     asked = dict(request.query_params)

@@ -69,7 +69,7 @@ def test_a_group_above_his_joins_another_and_no_record_names_him() -> None:
     ]
     assert answer["moments"][1]["differences"][0]["after"] == {"via": ["analysts"]}
     assert (answer["moments"][1]["at"], answer["moments"][1]["who"]) == (format_moment(story.at_ns), "alice")
-    assert answer["counts"] == {"moments": 2, "by_clock": 0, "without_record_about": 1}
+    assert answer["counts"] == {"moments": 2, "by_clock": 0, "without_record_about": 1, "unknown": 0}
 
 
 def test_a_grant_begins_and_ends_by_the_clock_and_its_lapse_is_the_trace() -> None:
@@ -91,7 +91,7 @@ def test_a_grant_begins_and_ends_by_the_clock_and_its_lapse_is_the_trace() -> No
         )
         for minutes, edge, then in ((30, "start", None), (90, "end", lapse))
     ]
-    assert answer["counts"] == {"moments": 2, "by_clock": 2, "without_record_about": 2}
+    assert answer["counts"] == {"moments": 2, "by_clock": 2, "without_record_about": 2, "unknown": 0}
 
 
 def test_a_grant_that_is_in_force_at_once_and_taken_before_its_end() -> None:

@@ -51,6 +51,36 @@ def test_a_history_of_somebody_on_a_system(tmp_path: Path) -> None:
             assert raised.value.code == code
 
 
+def test_of_what_was_erased_it_says_from_when_to_when_nothing_is_known(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        desk.apply(PEOPLE)
+        left = desk.apply({"membership/ana/analysts": None}, "left")["index"]
+        back = desk.apply({"membership/ana/analysts": {}}, "back")["index"]
+        desk.apply({"group/wards": {}}, "of no matter")
+        again = desk.apply({"membership/ana/analysts": None}, "left again")["index"]
+        whole = asked(desk, actor="ana", system="clinic", **{"from": str(left)})
+        assert [(one["index"], one["unknown"], one["known_again"]) for one in whole["moments"]] == [
+            (left, "", False),
+            (back, "", False),
+            (again, "", False),
+        ]
+        by = desk.admin.post(f"/v1/records/{back}/erasure", {"reason": "asked for"})["index"]
+        told = asked(desk, actor="ana", system="clinic", **{"from": str(left)})
+        assert [(one["index"], one["unknown"], one["known_again"]) for one in told["moments"]] == [
+            (left, "", False),
+            (back, f"record {back} put, which record {by} erased", False),
+            (again, "", True),
+        ]
+        lost, unknown, known = told["moments"]
+        assert lost == whole["moments"][0]
+        assert ([], [], None) == (unknown["differences"], unknown["objects"], unknown["about_person"])
+        assert [] == known["differences"], "compared with what was known last: she was in no group then either"
+        assert 1 == told["counts"]["unknown"]
+        meanwhile = asked(desk, actor="ana", system="clinic", **{"from": str(back + 1)})
+        assert f"record {back} put, which record {by} erased" == meanwhile["before_unknown"]
+        assert [(again, True)] == [(one["index"], one["known_again"]) for one in meanwhile["moments"]]
+
+
 def test_for_what_share_objects_stood_by_the_names_that_people_use(tmp_path: Path) -> None:
     with office(tmp_path) as desk:
         people = desk.apply(PEOPLE)["change"]
