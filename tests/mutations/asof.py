@@ -52,7 +52,7 @@ ASOF = (
         "state/settings.py",
         {"if lower(name, found.value, floor_value):": "if configured and lower(name, found.value, floor_value):"},
         "less is captured than the organisation demands, of those whom nobody configured",
-        "tests/properties/test_state_model.py",
+        "tests/unit/state/test_state_settings.py::test_the_floor_raises_the_unconfigured_too",
     ),
     Plant(
         "groups are followed over one other group",
