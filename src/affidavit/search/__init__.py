@@ -1,0 +1,1 @@
+"""Finding records: the query language, and what it asks of a record."""
