@@ -231,6 +231,7 @@ SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux, without its NUL
 APPLY_FILES_MAX = 1_000  # files in a folder given to apply
 QUERY_CHARS_MAX = 2_000  # a timeline query
 QUERY_TERMS_MAX = 64  # terms of one query: longer ones are not typed by people
+QUERY_DEPTH_MAX = 16  # parentheses and NOTs in one another; reading and answering recurse
 REPLAN_MAX = 5  # times that a change is planned again because the state moved on meanwhile
 BREAK_GLASS_S_MAX = 12 * 3_600  # an emergency lasts a night's shift; who needs longer asks for an ordinary grant
 GRANT_SECONDS_MAX = 366 * 86_400  # a grant by the command line; longer ones are declared and reviewed

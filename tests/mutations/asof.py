@@ -21,7 +21,7 @@ ASOF = (
     ),
     Plant(
         "what a clock showed twice is one of the two",
-        "history/moments.py",
+        "record/zones.py",
         {"    if len(found) != 1:\n": "    if not found:\n"},
         "the answer is of another hour than the one that was meant",
         "tests/unit/history/test_moments.py::test_what_names_no_moment_is_refused_with_the_reason",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from affidavit.limits import INTEGER_MAX
 from affidavit.record.kinds import ACTIONS, BASES, DECISIONS, GUARANTEES, KINDS, OUTCOMES
@@ -57,7 +57,7 @@ class Field:
 
 def _of_header(name: str) -> Callable[[Record], Values]:
     def values(record: Record) -> Values:
-        value = getattr(record.header, name)
+        value = cast("str | int | None", getattr(record.header, name))
         return () if value is None else (value,)
 
     return values

@@ -6,12 +6,8 @@ leaf holds is normal already: words as `Field.normal` gives them, people as iden
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
-
-#: Gives the identity id for a handle (or an id as it is). Raises `InvalidInput` where nobody has it.
-Resolve = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Within:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One of the texts of `field` contains `text` (case-folded). It was written in quotes."""
+    """One of the texts of `field` contains `text` (case-folded)."""
 
     text: str
     field: str = "text"
@@ -78,7 +74,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Term:
-    """One of the texts of `field` contains `text` (case-folded). It was written without quotes, and finds the same."""
+    """As `Phrase`, for what needs no quotes."""
 
     text: str
     field: str = "text"

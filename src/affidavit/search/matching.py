@@ -1,0 +1,102 @@
+"""Whether a record is what a query asks for: the predicate that every answer rests on.
+
+A question is answered by how far it holds and, beside that, how far its negation does: certainly, possibly or not at
+all. Two sides, because they are not each other's opposite. What a body does not say holds on neither. Where a record's
+clock was unsure by more than the edge of the time that is asked for, both are possible. `All` takes the weaker of what
+speaks for it and the stronger of what speaks against it, `Any` the other way round, `Not` changes sides; so a query may
+be rewritten by De Morgan's rules, or its parts put in another order, and finds the same.
+
+A record whose clock nothing bounds is judged by its own claim, and never more than possibly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from affidavit.record.header import Header
+from affidavit.record.moment import parse_moment
+from affidavit.record.read import Record
+from affidavit.search.fields import FIELDS, Values
+from affidavit.search.language import All, Any, Node, Not, Phrase, Prefix, Query, Range, Term, Within, Words
+
+Match = Literal["certainly", "possibly"]
+#: How wrong the time in a header can be, in nanoseconds; None where nothing bounds it.
+BoundOf = Callable[[Header], int | None]
+#: How far a question holds, and how far its negation does.
+_Degrees = tuple[int, int]
+
+_NO, _POSSIBLY, _CERTAINLY = 0, 1, 2
+_HOLDS: _Degrees = (_CERTAINLY, _NO)
+_FAILS: _Degrees = (_NO, _CERTAINLY)
+_SAYS_NOTHING: _Degrees = (_NO, _NO)
+_UNREAD: _Degrees = (_CERTAINLY, _CERTAINLY)  # as much as a body that nobody looked into could bring
+
+
+def match(query: Query, record: Record, bound_of: BoundOf) -> Match | None:
+    """How surely `record` is what `query` asks for; None where it is not."""
+    degree = _degrees(query.part, record, bound_of, unread=False)[0]
+    return "certainly" if degree == _CERTAINLY else "possibly" if degree == _POSSIBLY else None
+
+
+def matches_header(query: Query, index: int, header: Header, bound_of: BoundOf) -> bool:
+    """False where index and header alone rule a record out, whatever its body says."""
+    record = Record(index, b"", header, None)
+    return _degrees(query.part, record, bound_of, unread=True)[0] > _NO
+
+
+def _degrees(node: Node, record: Record, bound_of: BoundOf, unread: bool) -> _Degrees:
+    match node:
+        case All(parts):
+            found = [_degrees(part, record, bound_of, unread) for part in parts]
+            return min((d[0] for d in found), default=_CERTAINLY), max((d[1] for d in found), default=_NO)
+        case Any(parts):
+            found = [_degrees(part, record, bound_of, unread) for part in parts]
+            return max((d[0] for d in found), default=_NO), min((d[1] for d in found), default=_CERTAINLY)
+        case Not(part):
+            holds, fails = _degrees(part, record, bound_of, unread)
+            return fails, holds
+        case Within():
+            return _within(node, record.header, bound_of)
+        case _:
+            return _asked(node, record, unread)
+
+
+def _asked(node: Words | Prefix | Range | Phrase | Term, record: Record, unread: bool) -> _Degrees:
+    field = FIELDS[node.field]
+    if unread and not field.in_header:
+        return _UNREAD
+    values = field.values(record)
+    if not values:
+        return _FAILS if field.in_header else _SAYS_NOTHING
+    return _HOLDS if _holds(node, values) else _FAILS
+
+
+def _holds(node: Words | Prefix | Range | Phrase | Term, values: Values) -> bool:
+    match node:
+        case Words():
+            return any(value in node.values for value in values)
+        case Prefix():
+            return any(str(value).startswith(node.value) for value in values)
+        case Range(_, low, high):
+            numbers = (value for value in values if isinstance(value, int))
+            return any((low is None or low <= n) and (high is None or n <= high) for n in numbers)
+        case Phrase() | Term():
+            return any(node.text in str(value) for value in values)
+
+
+def _within(node: Within, header: Header, bound_of: BoundOf) -> _Degrees:
+    first_ns, last_ns = node.first_ns, node.last_ns
+    if first_ns is None and last_ns is None:
+        return _HOLDS
+    at_ns, bound_ns = parse_moment(header.time.at), bound_of(header)
+    error_ns = bound_ns or 0
+    earliest_ns, latest_ns = at_ns - error_ns, at_ns + error_ns
+    begins = first_ns is None or first_ns <= earliest_ns
+    ends = last_ns is None or latest_ns <= last_ns
+    if begins and ends:
+        return _HOLDS if bound_ns is not None else (_POSSIBLY, _NO)
+    apart = (first_ns is not None and latest_ns < first_ns) or (last_ns is not None and last_ns < earliest_ns)
+    if apart:
+        return _FAILS if bound_ns is not None else (_NO, _POSSIBLY)
+    return _POSSIBLY, _POSSIBLY
