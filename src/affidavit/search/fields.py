@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from affidavit.limits import INTEGER_MAX
 from affidavit.record.kinds import ACTIONS, BASES, DECISIONS, GUARANTEES, KINDS, OUTCOMES
@@ -57,7 +57,7 @@ class Field:
 
 def _of_header(name: str) -> Callable[[Record], Values]:
     def values(record: Record) -> Values:
-        value = cast("str | int | None", getattr(record.header, name))
+        value = getattr(record.header, name)
         return () if value is None else (value,)
 
     return values
@@ -88,8 +88,9 @@ def _body_text(name: str, values: Callable[[Record], list[str]], help: str, exam
 def _body_number(name: str, member: str, help: str, example: str, unit: Unit = "") -> Field:
     def values(record: Record) -> Values:
         value = _part(record.content, "result").get(member)
-        whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INTEGER_MAX
-        return (value,) if whole else ()
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INTEGER_MAX:
+            return (value,)
+        return ()
 
     return Field(name, "number", values, help, example, unit=unit)
 
