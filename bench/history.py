@@ -60,6 +60,8 @@ QUESTIONS = 400
 class Whole:
     """`Recent` of a log that is published to its end."""
 
+    erasures = 0
+
     def __init__(self, size: int) -> None:
         self._size = size
 
