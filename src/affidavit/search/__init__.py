@@ -1,1 +1,1 @@
-"""Finding records: the query language, and what it asks of a record."""
+"""Finding records: the query language, what it asks of a record, and an index that is never trusted."""
