@@ -11,6 +11,7 @@ from affidavit.cli.client import Client, connect
 from affidavit.cli.lines import print_record
 from affidavit.cli.options import DEFAULTS, Common, Words, joined
 from affidavit.cli.output import print_json, say
+from affidavit.cli.summary import show_summary
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.limits import TIMELINE_LIMIT_MAX
 
@@ -25,6 +26,15 @@ def timeline(
     follow: Annotated[
         bool, Parameter(negative="", show_default=False, help="Then show new records as they come.")
     ] = False,
+    count: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Only how many: certainly, and possibly.")
+    ] = False,
+    facet: Annotated[
+        str | None, Parameter(show_default=False, help="How many by the values of a field, such as actor or table.")
+    ] = None,
+    histogram: Annotated[
+        str | None, Parameter(show_default=False, help="How many in each step of time: 15m, 1h, 1d.")
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Accesses, permissions, configuration and the log's own administration, in one sequence, newest first.
@@ -37,6 +47,10 @@ def timeline(
         raise InvalidInput(
             "timeline.limit", f"--limit is from 1 to {TIMELINE_LIMIT_MAX}.", "Or use `affidavit export`."
         )
+    if count or facet is not None or histogram is not None:
+        if follow:
+            raise InvalidInput("cli.usage", "What still comes cannot be counted.", "Leave --follow out.")
+        return show_summary(joined(query), facet, histogram, common)
     with connect(common) as client:
         if follow and not client.server_runs:
             raise Unavailable("timeline.follow", "Nothing writes this log now.", "Start it with `affidavit up`.")

@@ -24,6 +24,7 @@ from affidavit.server import (
     rotating,
     sharing,
     streaming,
+    summing,
 )
 from affidavit.server.bodies import error_response
 from affidavit.server.services import Services
@@ -45,6 +46,7 @@ ROUTES = (
     ("GET", "/v1/key", rotating.show),
     ("POST", "/v1/key/rotation", rotating.rotate),
     ("GET", "/v1/records", reading.records),
+    ("GET", "/v1/summary", summing.summary),
     ("GET", "/v1/records/{index}", reading.record),
     ("GET", "/v1/records/{index}/explain", reading.explain),
     ("POST", "/v1/records/{index}/erasure", erasing.erase),
