@@ -12,6 +12,7 @@ from unittest.mock import patch
 from affidavit import errors
 from affidavit.cli.main import make_app
 from affidavit.errors import AffidavitError
+from affidavit.search.fields import FIELDS
 from affidavit.server.app import ROUTES
 
 SOURCE = Path(errors.__file__).parent
@@ -33,22 +34,27 @@ commands speak to it over the local socket; else they open the log themselves, a
 
 ## The query
 
-`timeline`, `export` and `follow` take terms, joined by *and*:
+`timeline`, `export` and `follow` take a query. [Find records](../howto/search.md) has examples; the rules:
 
-| term | finds |
-|---|---|
-| `actor:ana` | what Ana did, by handle or identity id |
-| `kind:change,proposal` | records of these kinds |
-| `system:` `action:` `decision:` `outcome:` `basis:` `guarantee:` | the header's value; commas give alternatives |
-| `session:811` `context:` `ref:` | records of a session, under a context, about a record |
-| `table:public.patients` or `table:patients` | accesses that touched it |
-| `verb:` `sqlstate:` `application:` `client:` `ticket:` | what the body says |
-| `object:grant/ana` | changes of objects whose name begins so; people by handle |
-| `at:2026-11-22T14:17` | the producer's time begins so; `at:FROM..TO` is a range, both ends included, UTC |
-| `index:100..200` | positions; either end may be left out |
-| `patients`, `"WHERE ward"` | the statement or the reason contains it |
+* A query is terms, joined by *and*. `OR` joins what may hold instead, and binds less; `NOT` or a minus before a term
+  negates it; parentheses group. `AND` may be written. Operators are upper case.
+* A term is `field:value`. Commas give alternatives, `value*` a beginning, `*` alone any value.
+* Numbers, positions and times have an order: `rows>1000`, `rows<=5`, `rows:10..20` (both included, either end may be
+  left out). Bytes take `kB` `MB` `GB` `KiB` `MiB` `GiB`; durations need `ns` `us` `ms` `s` `m` `h` or `d`.
+* A time is as long as it was written: `at:2026-11-22T14:17` is that minute, `at:2026-11` that month, `at:14:17` that
+  minute of today. It is UTC unless a zone stands behind it: `+01:00`, `Z`, `Europe/Berlin`. `~5m` widens it to both
+  sides. A record's time is certain up to its clock's bound: where only a part of that lies inside, it matches
+  *possibly*, and is shown as such; where nothing bounds the clock its own claim counts, never more than possibly.
+* Other words, and phrases in double quotes, must stand in the statement or the reason, in upper or lower case. In
+  quotes `""` is one quote. Text with a space, a colon, a comparison or an operator needs quotes; `count(*)` does not.
+* What a body says can only be asked where it can be read and speaks of it: else neither a term nor its negation finds
+  the record. `has` knows of every body that can be read what it lacks: `NOT has:ticket`.
+* What cannot be read is refused, with its column. A shell reads `>`, `(`, `*` and quotes itself: put the query in single
+  quotes.
 
-A minus before a term negates it. A record whose body cannot be read matches no term about its body.
+| field | for example | finds |
+|---|---|---|
+{fields}
 
 """
 _HTTP_HEAD = """# HTTP API
@@ -76,7 +82,15 @@ def cli_page() -> str:
     """Every command with its options."""
     with patch.object(sys, "argv", ["affidavit"]):  # the usage lines begin with it
         text = make_app(whole=True).generate_docs(output_format="markdown", heading_level=2)
-    return _CLI_HEAD + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return _CLI_HEAD.replace("{fields}", _fields()) + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _fields() -> str:
+    rows = []
+    for field in FIELDS.values():
+        closed = "" if field.closed is None else f": {' '.join(f'`{value}`' for value in sorted(field.closed))}"
+        rows.append(f"| `{field.name}` | `{field.example}` | {field.help}{closed} |")
+    return "\n".join(rows)
 
 
 def http_page() -> str:

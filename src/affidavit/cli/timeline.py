@@ -39,9 +39,11 @@ def timeline(
 ) -> int:
     """Accesses, permissions, configuration and the log's own administration, in one sequence, newest first.
 
-    A query joins terms field:value: actor, kind, system, action, decision, outcome, session, table, verb, sqlstate,
-    client, application, object, ticket, context, ref, basis, guarantee, at:2026-11-22T14 or at:FROM..TO, index:A..B.
-    A minus negates, commas give alternatives, other words must stand in the statement or reason.
+    A query joins terms: field:value, field:A..B, field>value, and words or "phrases" that the statement or the reason
+    contains. Commas give alternatives, value* a beginning; OR, NOT (or a minus) and parentheses join terms. See
+    "The query" in docs/reference/cli.md for the fields, docs/howto/search.md for examples.
+
+    Where a clock was not sure enough of the time that was asked for, a record is marked as possibly a match.
     """
     if not 1 <= limit <= TIMELINE_LIMIT_MAX:
         raise InvalidInput(
@@ -61,7 +63,7 @@ def timeline(
         print_json({"records": found})
         return 0
     for view in found:
-        print_record(view)
+        _print(view)
     if not found:
         say("No record matches.")
     return 0
@@ -98,4 +100,8 @@ def _show(view: dict[str, Any], common: Common) -> None:
     if common.json:
         print_json(view)
     else:
-        print_record(view)
+        _print(view)
+
+
+def _print(view: dict[str, Any]) -> None:
+    print_record(view, "possibly then" if view["match"] == "possibly" else "")

@@ -142,9 +142,15 @@ def _columns(record: Record) -> list[str]:
 
 
 def _policies(record: Record) -> Values:
-    """What determined the decision: policies by their object's name and without `policy/`, grants, built-in rules."""
+    """What determined the decision: policies by their object's name and without `policy/`, grants, built-in rules.
+
+    `none` where nothing did: what no rule allows is denied, and that is known, too.
+    """
+    determining = _part(record.content, "authorization").get("determining")
+    if determining == []:
+        return ("none",)
     found: list[str] = []
-    for item in _items(_part(record.content, "authorization").get("determining")):
+    for item in _items(determining):
         name = item.get("policy") if isinstance(item, dict) else None
         if isinstance(name, str) and name not in found:
             found += (name, name.removeprefix(_POLICY)) if name.startswith(_POLICY) else (name,)
@@ -258,7 +264,7 @@ _ALL: Final = (
         "policy",
         "word",
         _policies,
-        "decisions that a policy, a grant or a built-in rule determined",
+        "decisions that a policy, a grant or a built-in rule determined; `none`: denied because no rule allowed it",
         "policy:analysts-read",
         people="part",
     ),

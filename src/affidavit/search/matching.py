@@ -12,7 +12,7 @@ A record whose clock nothing bounds is judged by its own claim, and never more t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from affidavit.record.header import Header
 from affidavit.record.moment import parse_moment
@@ -31,6 +31,26 @@ _HOLDS: _Degrees = (_CERTAINLY, _NO)
 _FAILS: _Degrees = (_NO, _CERTAINLY)
 _SAYS_NOTHING: _Degrees = (_NO, _NO)
 _UNREAD: _Degrees = (_CERTAINLY, _CERTAINLY)  # as much as a body that nobody looked into could bring
+
+
+class Readable(Protocol):
+    """Reads records of one log by index."""
+
+    def record(self, index: int) -> Record:
+        """The record at `index`, its body checked against its header."""
+
+    def header(self, index: int) -> Header:
+        """The header of the record at `index`, without its body."""
+
+
+def look(records: Readable, query: Query, index: int, bound_of: BoundOf) -> tuple[Record, Match] | None:
+    """The record at `index` and how surely it is what `query` asks for; None where it is not. Its body is read only
+    where its header leaves that open."""
+    if not matches_header(query, index, records.header(index), bound_of):
+        return None
+    record = records.record(index)
+    how = match(query, record, bound_of)
+    return None if how is None else (record, how)
 
 
 def match(query: Query, record: Record, bound_of: BoundOf) -> Match | None:

@@ -20,13 +20,16 @@ from affidavit.evidence.session import session_of
 from affidavit.evidence.sessionstory import story
 from affidavit.evidence.watching import watching
 from affidavit.evidence.when import when_view
-from affidavit.history.query import Query, parse_query
 from affidavit.limits import SCAN_RECORDS_MAX
 from affidavit.record.read import Record
+from affidavit.search.language import Query
+from affidavit.search.matching import look
+from affidavit.search.parsing import parse_query
+from affidavit.search.showing import show
 from affidavit.server.bodies import JsonResponse, path_index, query_limit, query_number
 from affidavit.server.identity import actor_of, check_may_read
 from affidavit.server.services import Services
-from affidavit.server.views import record_view
+from affidavit.server.views import match_view, record_view
 
 _LIMIT_DEFAULT = 50
 
@@ -36,6 +39,11 @@ def reader_of(request: Request) -> Services:
     services: Services = request.app.state.services
     check_may_read(actor_of(request, services), services)
     return services
+
+
+def query_of(request: Request, services: Services) -> Query:
+    """The query in `query`; all records where there is none. Raises `InvalidInput`."""
+    return parse_query(request.query_params.get("query", ""), services.live.resolve, services.clock.now_ns())
 
 
 async def status(request: Request) -> Response:
@@ -61,9 +69,13 @@ async def status(request: Request) -> Response:
 
 
 async def records(request: Request) -> Response:
-    """GET /v1/records?query=&limit=&before=: newest first. `next` is the `before` to go on with, null at the end."""
+    """GET /v1/records?query=&limit=&before=: newest first. `next` is the `before` to go on with, null at the end.
+
+    Each record has `match`: `certainly`, or `possibly` where its clock was not sure enough of the time that was asked
+    for. `asked`: the query as it was understood, people as ids and times in UTC.
+    """
     services = reader_of(request)
-    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    query = query_of(request, services)
     limit = query_limit(request, _LIMIT_DEFAULT)
     before = query_number(request, "before", services.records.size, services.records.size)
     return JsonResponse(await run_in_threadpool(_found, services, query, limit, before))
@@ -165,11 +177,10 @@ def _found(services: Services, query: Query, limit: int, before: int) -> dict[st
     found: list[dict[str, Any]] = []
     while at > floor and len(found) < limit:
         at -= 1
-        if query.matches_header(services.records.header(at)):
-            candidate = services.records.record(at)
-            if query.matches(candidate):
-                found.append(record_view(candidate, services))
-    return {"records": found, "next": at if at > query.first else None}
+        matched = look(services.records, query, at, services.bounds)
+        if matched is not None:
+            found.append(match_view(*matched, services))
+    return {"records": found, "next": at if at > query.first else None, "asked": show(query.part)}
 
 
 def _session(services: Services, index: int) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from affidavit.evidence.export import record_fields
-from affidavit.history.query import Query, parse_query
 from affidavit.limits import EXPORT_PAGE_RECORDS
+from affidavit.search.language import Query
+from affidavit.search.matching import look
 from affidavit.server.bodies import json_bytes, query_number
-from affidavit.server.reading import reader_of
+from affidavit.server.reading import query_of, reader_of
 from affidavit.server.services import Services
-from affidavit.server.views import record_view
+from affidavit.server.views import match_view
 
 _HEARTBEAT_S = 10.0
 _LOOK_S = 0.1
@@ -24,9 +25,9 @@ _HEADERS = {"cache-control": "no-store"}
 
 
 async def export(request: Request) -> Response:
-    """GET /v1/export?query=: every matching record with every field, oldest first."""
+    """GET /v1/export?query=: every matching record with every field, oldest first. `match` as in `GET /v1/records`."""
     services = reader_of(request)
-    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    query = query_of(request, services)
     size = services.records.size
     stop = size if query.stop is None else min(size, query.stop)
     return StreamingResponse(_export(services, query, stop), media_type=_MEDIA_TYPE, headers=_HEADERS)
@@ -38,7 +39,7 @@ async def follow(request: Request) -> Response:
     An empty line every ten seconds shows that the stream lives.
     """
     services = reader_of(request)
-    query = parse_query(request.query_params.get("query", ""), services.live.resolve)
+    query = query_of(request, services)
     start = query_number(request, "after", services.records.size, services.records.size)
     return StreamingResponse(_follow(services, query, start), media_type=_MEDIA_TYPE, headers=_HEADERS)
 
@@ -53,10 +54,10 @@ async def _export(services: Services, query: Query, stop: int) -> AsyncIterator[
 def _page(services: Services, query: Query, first: int, stop: int) -> bytes:
     lines = []
     for at in range(first, stop):
-        if query.matches_header(services.records.header(at)):
-            record = services.records.record(at)
-            if query.matches(record):
-                lines.append(json_bytes(record_fields(record)) + b"\n")
+        matched = look(services.records, query, at, services.bounds)
+        if matched is not None:
+            record, how = matched
+            lines.append(json_bytes({**record_fields(record), "match": how}) + b"\n")
     return b"".join(lines)
 
 
@@ -79,7 +80,7 @@ async def _follow(services: Services, query: Query, start: int) -> AsyncIterator
 def _new(services: Services, query: Query, first: int, stop: int) -> bytes:
     found = []
     for at in range(first, stop):
-        record = services.records.record(at)
-        if query.matches(record):
-            found.append(json_bytes(record_view(record, services)) + b"\n")
+        matched = look(services.records, query, at, services.bounds)
+        if matched is not None:
+            found.append(json_bytes(match_view(*matched, services)) + b"\n")
     return b"".join(found)

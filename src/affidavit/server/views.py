@@ -9,6 +9,7 @@ from affidavit.capture.declared import Difference
 from affidavit.evidence.export import record_fields
 from affidavit.evidence.sentence import headline, sentence
 from affidavit.record.read import Record
+from affidavit.search.matching import Match
 from affidavit.server.services import Services
 
 
@@ -23,6 +24,11 @@ def record_view(record: Record, services: Services) -> dict[str, Any]:
         "sentence": sentence(record, names, bound_ns),
         "headline": {"who": head.who, "what": head.what, "verdict": head.verdict, "below": head.below},
     }
+
+
+def match_view(record: Record, how: Match, services: Services) -> dict[str, Any]:
+    """A record that was found, and how surely it is what was asked for."""
+    return {**record_view(record, services), "match": how}
 
 
 def result_view(result: Result) -> dict[str, Any]:

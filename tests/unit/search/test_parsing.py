@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from affidavit.errors import InvalidInput
 from affidavit.limits import QUERY_DEPTH_MAX
 from affidavit.record.moment import format_moment, parse_moment
+from affidavit.search.fields import FIELDS
 from affidavit.search.language import All, Any, Not, Phrase, Prefix, Query, Range, Term, Within, Words
 from affidavit.search.parsing import parse_query
 from affidavit.search.showing import show
@@ -201,3 +205,14 @@ def test_a_query_that_is_too_long_is_not_read() -> None:
 def test_a_time_is_a_span(text: str, first: str | None, last: str | None) -> None:
     found = read_span(text, NOW_NS)
     assert tuple(None if end is None else format_moment(end) for end in found) == (first, last)
+
+
+HOWTO = Path(__file__).parents[3] / "docs" / "howto" / "search.md"
+EXAMPLES = re.findall(r"^    affidavit timeline (?:--.* )?'(.*)'$", HOWTO.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_what_the_handbook_shows_can_be_asked() -> None:
+    assert len(EXAMPLES) > 15
+    for text in (*EXAMPLES, *(field.example for field in FIELDS.values())):
+        part = parse_query(text, lambda name: ANA, NOW_NS).part
+        assert parsed(show(part)).part == part

@@ -104,6 +104,10 @@ def test_what_a_change_has() -> None:
     ]
 
 
+def test_what_no_rule_allowed_was_determined_by_none() -> None:
+    assert FIELDS["policy"].values(record({"authorization": {"determining": [], "errors": []}})) == ("none",)
+
+
 def test_a_state_is_the_one_decided_under_else_the_one_sealed_under() -> None:
     assert FIELDS["state"].values(record()) == (9,)
     assert FIELDS["state"].values(record(decided=7)) == (7,)
