@@ -7,8 +7,9 @@ from mutations.erasing import ERASING
 from mutations.judging import JUDGING
 from mutations.proving import PROVING
 from mutations.reopening import REOPENING
+from mutations.searching import SEARCHING
 from mutations.serving import SERVING
 from mutations.watching import WATCHING
 from mutations.writing import WRITING
 
-PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF, *ERASING)
+PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF, *ERASING, *SEARCHING)
