@@ -29,14 +29,14 @@ SEARCHING = (
     Plant(
         "a negation of parts asks that all of them fail",
         "search/matching.py",
-        {"max((d[1] for d in found), default=_NO)": "min((d[1] for d in found), default=_NO)"},
+        {"if affirmed else self._strongest(parts, False)": "if affirmed else self._weakest(parts, False)"},
         "the same question written in another way finds other records",
         "tests/properties/test_search_language.py::test_the_way_in_which_it_is_written_changes_no_answer",
     ),
     Plant(
         "a header rules out what only the body says",
         "search/matching.py",
-        {"        return _UNREAD\n": "        return _FAILS\n"},
+        {"            return _UNREAD\n": "            return _FAILS\n"},
         "records that match are passed over without being read",
         "tests/properties/test_search_language.py::test_a_header_rules_out_only_what_no_body_can_mend",
     ),

@@ -55,41 +55,62 @@ def look(records: Readable, query: Query, index: int, bound_of: BoundOf) -> tupl
 
 def match(query: Query, record: Record, bound_of: BoundOf) -> Match | None:
     """How surely `record` is what `query` asks for; None where it is not."""
-    degree = _degrees(query.part, record, bound_of, unread=False)[0]
+    degree = _Judge(record, bound_of, unread=False).degree(query.part, True)
     return "certainly" if degree == _CERTAINLY else "possibly" if degree == _POSSIBLY else None
 
 
 def matches_header(query: Query, index: int, header: Header, bound_of: BoundOf) -> bool:
     """False where index and header alone rule a record out, whatever its body says."""
-    record = Record(index, b"", header, None)
-    return _degrees(query.part, record, bound_of, unread=True)[0] > _NO
+    return _Judge(Record(index, b"", header, None), bound_of, unread=True).degree(query.part, True) > _NO
 
 
-def _degrees(node: Node, record: Record, bound_of: BoundOf, unread: bool) -> _Degrees:
-    match node:
-        case All(parts):
-            found = [_degrees(part, record, bound_of, unread) for part in parts]
-            return min((d[0] for d in found), default=_CERTAINLY), max((d[1] for d in found), default=_NO)
-        case Any(parts):
-            found = [_degrees(part, record, bound_of, unread) for part in parts]
-            return max((d[0] for d in found), default=_NO), min((d[1] for d in found), default=_CERTAINLY)
-        case Not(part):
-            holds, fails = _degrees(part, record, bound_of, unread)
-            return fails, holds
-        case Within():
-            return _within(node, record.header, bound_of)
-        case _:
-            return _asked(node, record, unread)
+class _Judge:
+    """Judges one record; where `unread`, by its header, as if its body could say anything."""
 
+    def __init__(self, record: Record, bound_of: BoundOf, unread: bool) -> None:
+        self._record = record
+        self._bound_of = bound_of
+        self._unread = unread
 
-def _asked(node: Words | Prefix | Range | Phrase | Term, record: Record, unread: bool) -> _Degrees:
-    field = FIELDS[node.field]
-    if unread and not field.in_header:
-        return _UNREAD
-    values = field.values(record)
-    if not values:
-        return _FAILS if field.in_header else _SAYS_NOTHING
-    return _HOLDS if _holds(node, values) else _FAILS
+    def degree(self, node: Node, affirmed: bool) -> int:
+        """How far `node` holds, or where not `affirmed` its negation. Looks at no more parts than it takes."""
+        match node:
+            case All(parts):
+                return self._weakest(parts, True) if affirmed else self._strongest(parts, False)
+            case Any(parts):
+                return self._strongest(parts, True) if affirmed else self._weakest(parts, False)
+            case Not(part):
+                return self.degree(part, not affirmed)
+            case Within():
+                degrees = _within(node, self._record.header, self._bound_of)
+            case _:
+                degrees = self._asked(node)
+        return degrees[0] if affirmed else degrees[1]
+
+    def _weakest(self, parts: tuple[Node, ...], affirmed: bool) -> int:
+        found = _CERTAINLY
+        for part in parts:
+            found = min(found, self.degree(part, affirmed))
+            if found == _NO:
+                break
+        return found
+
+    def _strongest(self, parts: tuple[Node, ...], affirmed: bool) -> int:
+        found = _NO
+        for part in parts:
+            found = max(found, self.degree(part, affirmed))
+            if found == _CERTAINLY:
+                break
+        return found
+
+    def _asked(self, node: Words | Prefix | Range | Phrase | Term) -> _Degrees:
+        field = FIELDS[node.field]
+        if self._unread and not field.in_header:
+            return _UNREAD
+        values = field.values(self._record)
+        if not values:
+            return _FAILS if field.in_header else _SAYS_NOTHING
+        return _HOLDS if _holds(node, values) else _FAILS
 
 
 def _holds(node: Words | Prefix | Range | Phrase | Term, values: Values) -> bool:
