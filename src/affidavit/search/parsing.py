@@ -30,7 +30,7 @@ PLAIN: Final = re.compile(r'(?!(?:AND|OR|NOT)\Z)[^\s"():<>-][^\s"():<>]*')
 _OPERATOR = re.compile(r"(AND|OR|NOT)(?=[\s()]|$)")
 _HEAD = re.compile(r"([a-z_.]+)(:|>=|<=|>|<)")
 _COMPARE = re.compile(r">=|<=|>|<")
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 _BARE = re.compile(r'[^\s"]*')
 _SLIP_CUTOFF = 0.75  # `row>5` is meant as a field, `age>5` as a text
 

@@ -127,6 +127,7 @@ DEEP = "(" * (QUERY_DEPTH_MAX + 1) + "a" + ")" * (QUERY_DEPTH_MAX + 1)
         ("verb:a,", "query.value", 8),
         ("actor:an*", "query.value", 7),
         ('a "open', "query.term", 3),
+        ('"a""b', "query.term", 1),
         ('"a"b', "query.term", 4),
         ('a"b"', "query.term", 2),
         ("at:yesterday", "query.time", 4),
