@@ -14,7 +14,7 @@ from affidavit.cli.demo.postgres import ThrowawayPostgres
 
 _numbers = itertools.count(1)
 #: Folders whose files take longest. They come first, so that no worker is left alone with one of them at the end.
-_LONG = ("transcripts", "faults", "interop", "mutations", "properties", "simulation")
+_LONG = ("transcripts", "faults", "interop", "browser", "mutations", "properties", "simulation")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

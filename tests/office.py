@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from affidavit.ledger.ledger import Ledger
 from affidavit.record.body import encode_body
 from affidavit.record.draft import Answer, Draft, Earlier
 from affidavit.record.ids import uuid7
+from affidavit.server.services import Services
 from affidavit.state.deciding import Request
 
 ORIGIN = "office.example/audit"
@@ -73,6 +75,7 @@ class Office:
     live: Live
     admin: Client
     _producer: Producer
+    services: Services  # for an application of the test's own; it reads only
 
     def client(self, token: str) -> Client:
         """The API as the owner of `token`."""
@@ -191,8 +194,9 @@ def opened(root: Path, clock: Clock | None = None) -> Iterator[Office]:
     path = root / "test.sock"
     served = Served(site, live, history, records, ledger, path)
     admin = Client(path, None, server_runs=True)
+    services = site.services(live, history, records, None, threading.Event(), file_access=False, ledger=ledger)
     try:
-        yield Office(root, path, ledger, live, admin, Producer(ledger, os.urandom(16).hex(), site.boot))
+        yield Office(root, path, ledger, live, admin, Producer(ledger, os.urandom(16).hex(), site.boot), services)
     finally:
         admin.close()
         served.stop()

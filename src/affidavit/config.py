@@ -53,6 +53,7 @@ _TOP_KEYS = (
     "outside",
     "witness",
     "public",
+    "console",
     "time_authority",
 )
 _SERVER_KEYS = ("socket",)
@@ -73,6 +74,8 @@ _WITNESS_KEYS = ("name", "key", "url")
 _UNGUARDED = ("start", "refuse")
 _SIGNER = "unix:"
 _PUBLIC_KEYS = ("listen", "prefix")
+_CONSOLE_KEYS = ("listen",)
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,13 @@ class PublicConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """Where the console is served, without TLS: an address that only this machine reaches."""
+
+    listen: Address
+
+
+@dataclass(frozen=True)
 class WitnessConfig:
     """A witness that is asked to cosign each published checkpoint: what it is called here, its key, its URL prefix."""
 
@@ -164,6 +174,7 @@ class Config:
     policy: Path | None = None
     unguarded: str = "start"
     signer: Path | None = None
+    console: ConsoleConfig | None = None
 
 
 def load_config(root: Path) -> Config:
@@ -222,9 +233,18 @@ def parse_config(data: bytes, root: Path) -> Config:
     unguarded = document.get("unguarded", _UNGUARDED[0])
     if unguarded not in _UNGUARDED:
         raise InvalidInput("config.unguarded", f"unguarded = {unguarded!r} is not known.", 'Write "start" or "refuse".')
-    signer = _signer(document, root)
     return Config(
-        origin, ServerConfig(socket), gateways, outside, public, authorities, witnesses, policy, unguarded, signer
+        origin,
+        ServerConfig(socket),
+        gateways,
+        outside,
+        public,
+        authorities,
+        witnesses,
+        policy,
+        unguarded,
+        signer=_signer(document, root),
+        console=_console(_table(document, "console")) if "console" in document else None,
     )
 
 
@@ -306,6 +326,8 @@ def render_config(config: Config, root: Path) -> str:
     if config.public is not None:
         lines += ["", "[public]", f"listen = {_toml(str(config.public.listen))}"]
         lines.append(f"prefix = {_toml(config.public.prefix)}")
+    if config.console is not None:
+        lines += ["", "[console]", f"listen = {_toml(str(config.console.listen))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -477,6 +499,18 @@ def _public(table: Mapping[str, Any]) -> PublicConfig:
             'Write it as "/clinic/": letters, digits and ._~- between slashes.',
         )
     return PublicConfig(parse_address(_text(table, "listen", "public.listen"), "public.listen"), whole)
+
+
+def _console(table: Mapping[str, Any]) -> ConsoleConfig:
+    _check_keys(table, _CONSOLE_KEYS, "console.")
+    listen = parse_address(_text(table, "listen", "console.listen"), "console.listen")
+    if listen.host not in _LOOPBACK:
+        raise InvalidInput(
+            "config.console",
+            f"console.listen = {str(listen)!r} could be reached from other machines, and the console has no TLS.",
+            'Write "127.0.0.1:8440", and reach it from elsewhere through ssh -L 8440:127.0.0.1:8440 THIS_MACHINE.',
+        )
+    return ConsoleConfig(listen)
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:

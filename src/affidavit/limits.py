@@ -201,6 +201,17 @@ RECONCILE_SHOWN_MAX = 100  # connections, and statements of each, that an answer
 HTTP_BODY_BYTES_MAX = 8 * 1024 * 1024  # twice the largest apply file, as JSON
 TIMELINE_LIMIT_MAX = 10_000  # records in one answer; whoever wants more exports or pages
 
+# Console
+CONSOLE_LINK_S = 600  # a link that lets somebody in once: time to carry it from a terminal to a browser
+CONSOLE_IDLE_S = 1_800  # without a request a session ends: whoever left the desk is back, or the screen is anybody's
+CONSOLE_SESSION_S = 43_200  # a session ends however busy it is: a working day, so a stolen one is gone by the next
+CONSOLE_SESSIONS_EACH_MAX = 8  # sessions of one person at a time; a ninth ends the oldest: browsers that were forgotten
+CONSOLE_SECRET_CHARS_MAX = 64  # of a link or a session's id: 32 random bytes as hex
+CONSOLE_FORM_BYTES_MAX = 4_096  # of a form: ours have a token and nothing long
+CONSOLE_READY_FRESH_S = 30  # the line on top of each page repeats what `ready` found so long: it reads a week of gaps
+CONSOLE_ROWS = 100  # records on a page of the timeline: two lines each, some 60 kB
+CONSOLE_NEIGHBOURS = 3  # records shown before and after one: enough to see what came between whom
+
 # Verify
 VERIFY_FINDINGS_MAX = 100  # kept for each duty; the rest is counted: a verdict must stay readable
 VERIFY_REASONS_MAX = 20  # reasons and erased records named for each duty; the rest is counted

@@ -257,3 +257,19 @@ def test_a_prefix_that_is_no_plain_path_is_refused(prefix: str) -> None:
     text = f'origin = "example.com/audit"\n[public]\nlisten = "127.0.0.1:8080"\nprefix = "{prefix}"\n'
     with pytest.raises(InvalidInput, match=r"public\.prefix"):
         parse_config(text.encode(), ROOT)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8440", "[::1]:0", "localhost:8440"])
+def test_the_console_is_for_this_machine(listen: str) -> None:
+    text = f'origin = "example.com/audit"\n[console]\nlisten = "{listen}"\n'
+    config = parse_config(text.encode(), ROOT)
+    assert config.console is not None
+    assert listen == str(config.console.listen)
+    assert config == parse_config(render_config(config, ROOT).encode(), ROOT)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8440", "[::]:8440", "10.0.0.5:8440", "audit.example:443", "127.0.0.1"])
+def test_the_console_is_for_no_other_machine(listen: str) -> None:
+    text = f'origin = "example.com/audit"\n[console]\nlisten = "{listen}"\n'
+    with pytest.raises(InvalidInput, match=r"console\.listen"):
+        parse_config(text.encode(), ROOT)

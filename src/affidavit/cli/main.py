@@ -33,6 +33,7 @@ COMMANDS = (
     ("settings", "affidavit.cli.settings", "settings"),
     ("token", "affidavit.cli.token", "token"),
     ("key", "affidavit.cli.key", "key"),
+    ("login", "affidavit.cli.login", "login"),
     ("timeline", "affidavit.cli.timeline", "timeline"),
     ("show", "affidavit.cli.show", "show"),
     ("explain", "affidavit.cli.explain", "explain"),

@@ -19,6 +19,10 @@ class Public:
         self._listening = bind_public(listen.host, listen.port)
         self.url = f"http://{Address(listen.host, self._listening.getsockname()[1])}{prefix}"
 
+    def words(self) -> tuple[str, ...]:
+        """What is said of it at a start."""
+        return (f"The public log is served on {self.url}.",)
+
     async def serve(self) -> None:
         """Answer until `stop`."""
         try:

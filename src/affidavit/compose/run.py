@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -35,6 +36,10 @@ from affidavit.ledger.recovery import Progress
 from affidavit.ledger.timestamping import Timestamping
 from affidavit.server.app import make_app
 from affidavit.server.peer import bind_socket, make_server
+from affidavit.server.services import Services
+
+if TYPE_CHECKING:
+    from affidavit.compose.console import Console
 
 _LOOK_S = 0.2
 _SWITCH_INTERVAL_S = 0.0002
@@ -104,16 +109,15 @@ async def _serve(
         authorities=timestamping.status,
         watches=lambda: tuple(watcher.status() for watcher in watchers),
     )
-    server = make_server(make_app(services))
-    public = make_public(site)
+    console = _console(site, services)
+    server = make_server(make_app(services, None if console is None else console.invite))
+    beside = [one for one in (make_public(site), console) if one is not None]
     listening = bind_socket(path)
     ours: dict[tuple[str, str | None], Producer] = {("gateway", system): one for system, one in producers.items()}
     ours["administration", None] = appender
     heartbeats = Heartbeats(live, records, ours, appender, site.clock, os.urandom)
     started: list[Gateway] = []
-    servers = [loop.create_task(server.serve(sockets=[listening]))]
-    if public is not None:
-        servers.append(loop.create_task(public.serve()))
+    servers = [loop.create_task(served) for served in (server.serve([listening]), *(one.serve() for one in beside))]
     lapses = Lapses(live, records, appender, site.clock, os.urandom)
     await lapses.overdue()
     tasks = [
@@ -127,22 +131,31 @@ async def _serve(
             await gateway.start()
             started.append(gateway)
         _say_how(site, started, records.size, say)
-        if public is not None:
-            say(f"The public log is served on {public.url}.")
+        for line in (line for one in beside for line in one.words()):
+            say(line)
         await _end(ledger, stopping)
     finally:
         for gateway in started:
             await gateway.stop()
         ending.set()
         server.should_exit = True
-        if public is not None:
-            public.stop()
+        for one in beside:
+            one.stop()
         await asyncio.wait(servers)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*servers, *tasks, return_exceptions=True)
         path.unlink(missing_ok=True)
     return ledger.failure
+
+
+def _console(site: Site, services: Services) -> Console | None:
+    """The console of `site`, or None where the configuration does not ask for it."""
+    if site.config.console is None:
+        return None
+    from affidavit.compose.console import Console  # noqa: PLC0415  templates are loaded only where pages are served
+
+    return Console(site, site.config.console, services)
 
 
 async def _end(ledger: Ledger, stopping: asyncio.Event) -> None:

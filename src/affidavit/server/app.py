@@ -17,6 +17,7 @@ from affidavit.server import (
     asof,
     erasing,
     finding,
+    inviting,
     permitting,
     proving,
     reading,
@@ -27,6 +28,7 @@ from affidavit.server import (
     summing,
 )
 from affidavit.server.bodies import error_response
+from affidavit.server.inviting import Invite
 from affidavit.server.services import Services
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ ROUTES = (
     ("GET", "/v1/tokens", administering.token_list),
     ("POST", "/v1/tokens", administering.token_create),
     ("DELETE", "/v1/tokens/{thumbprint}", administering.token_revoke),
+    ("POST", "/v1/login", inviting.login),
     ("GET", "/v1/key", rotating.show),
     ("POST", "/v1/key/rotation", rotating.rotate),
     ("GET", "/v1/records", reading.records),
@@ -70,8 +73,8 @@ ROUTES = (
 )
 
 
-def make_app(services: Services) -> Starlette:
-    """The HTTP API over `services`."""
+def make_app(services: Services, invite: Invite | None = None) -> Starlette:
+    """The HTTP API over `services`. `invite` makes links into the console, where one is served."""
     app = Starlette(
         routes=[Route(path, endpoint, methods=[method]) for method, path, endpoint in ROUTES],
         exception_handlers={
@@ -80,7 +83,7 @@ def make_app(services: Services) -> Starlette:
             Exception: _failed,
         },
     )
-    app.state.services = services
+    app.state.services, app.state.invite = services, invite
     return app
 
 

@@ -45,15 +45,20 @@ def json_bytes(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+def status_of(error: AffidavitError) -> int:
+    """The HTTP status that fits what the caller should do."""
+    if error.code in _NOT_FOUND:
+        return 404
+    if error.code.startswith("auth."):
+        return 401
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
 def error_response(error: AffidavitError) -> JsonResponse:
     """`{code, message, hint}` with the status that fits what the caller should do."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    if error.code in _NOT_FOUND:
-        status = 404
-    if error.code.startswith("auth."):
-        status = 401
     return JsonResponse(
-        {"code": error.code, "message": error.message, "hint": error.hint, "exit_status": error.exit_status}, status
+        {"code": error.code, "message": error.message, "hint": error.hint, "exit_status": error.exit_status},
+        status_of(error),
     )
 
 

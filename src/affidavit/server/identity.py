@@ -37,15 +37,24 @@ def actor_of(request: Request, services: Services) -> Actor:
     uid = getattr(request.state, PEER_UID, None)
     if uid is None:
         raise Denied("auth.absent", "Nothing proves who asks.", "Use the local socket, or a token.")
-    name = f"uid-{services.host}-{uid}"
-    credential = services.live.credential(name)
-    if credential is None:
+    actor = actor_of_uid(uid, services)
+    if actor is None:
+        name = f"uid-{services.host}-{uid}"
         raise Denied(
             "auth.unmapped",
             f"The user {uid} of this machine ({services.host}) is nobody in this log.",
             f"Let an administrator declare `credential/{name}: {{identity: HANDLE, type: uid}}`, or use a token "
             "(AFFIDAVIT_TOKEN or --token).",
         )
+    return actor
+
+
+def actor_of_uid(uid: int, services: Services) -> Actor | None:
+    """Who the user `uid` of this machine is; None where nobody. Raises `Denied` where the credential has ended."""
+    name = f"uid-{services.host}-{uid}"
+    credential = services.live.credential(name)
+    if credential is None:
+        return None
     check_not_ended(name, credential, services.clock.now_ns())
     return Actor(credential["identity"], "uid", name, services.file_access)
 

@@ -78,7 +78,7 @@ async def records(request: Request) -> Response:
     query = query_of(request, services)
     limit = query_limit(request, _LIMIT_DEFAULT)
     before = query_number(request, "before", services.records.size, services.records.size)
-    return JsonResponse(await run_in_threadpool(_found, services, query, limit, before))
+    return JsonResponse(await run_in_threadpool(find, services, query, limit, before))
 
 
 async def record(request: Request) -> Response:
@@ -90,11 +90,7 @@ async def record(request: Request) -> Response:
     it (`handle`, `kind`, how it was proved, who `given` the credential, the `human`, `account`), and what is `unknown`.
     """
     services, index = reader_of(request), path_index(request)
-    if index >= services.records.size:
-        raise InvalidInput(
-            "record.index", f"There is no record {index}: the log holds {services.records.size}.", "Count from 0."
-        )
-    return JsonResponse(await run_in_threadpool(lambda: _whole_record(services, index)))
+    return JsonResponse(await run_in_threadpool(whole_record, services, index))
 
 
 async def explain(request: Request) -> Response:
@@ -106,7 +102,7 @@ async def explain(request: Request) -> Response:
     of a record, `state`, `again` (the decision made again), `outcome` (of an intent).
     """
     services, index = reader_of(request), path_index(request)
-    return JsonResponse(await run_in_threadpool(_explained, services, index))
+    return JsonResponse(await run_in_threadpool(explained, services, index))
 
 
 async def order(request: Request) -> Response:
@@ -141,24 +137,31 @@ async def session(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """GET /v1/ready: the checks: `ready`, and `checks` (list of `{check, holds, detail, fix}`)."""
     services = reader_of(request)
-    findings = await run_in_threadpool(_readiness, services)
+    findings = await run_in_threadpool(checks, services)
     return JsonResponse(
         {"ready": all(item.holds for item in findings), "checks": [item.as_dict() for item in findings]}
     )
 
 
-def _whole_record(services: Services, index: int) -> dict[str, Any]:
+def whole_record(services: Services, index: int) -> dict[str, Any]:
+    """A record with when it happened and who stands behind it. Raises `InvalidInput` where there is none."""
+    if index >= services.records.size:
+        raise InvalidInput(
+            "record.index", f"There is no record {index}: the log holds {services.records.size}.", "Count from 0."
+        )
     record = services.records.record(index)
     behind = Behind(services.records, services.history.at, services.live.name_of).of(record)
     return {**record_view(record, services), "when": when_view(services.timing, record), "behind": behind}
 
 
-def _explained(services: Services, index: int) -> dict[str, Any]:
+def explained(services: Services, index: int) -> dict[str, Any]:
+    """Why a decision came out as it did. Raises `InvalidInput` where nothing was decided, or nothing explains it."""
     answer = services.explainer.explain(index)
     return {**answer, "when": when_view(services.timing, services.records.record(index))}
 
 
-def _readiness(services: Services) -> tuple[Finding, ...]:
+def checks(services: Services) -> tuple[Finding, ...]:
+    """What `ready` found, now."""
     now_ns = services.clock.now_ns()
     timing, statuses = services.timing, services.authorities()
     running = (
@@ -171,7 +174,8 @@ def _readiness(services: Services) -> tuple[Finding, ...]:
     return readiness(services.records, services.reviews, services.live.snapshot(), services.places(), running)
 
 
-def _found(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:
+def find(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:
+    """Up to `limit` records below `before` that `query` finds, newest first, and where to go on."""
     at = before if query.stop is None else min(before, query.stop)
     floor = max(query.first, at - SCAN_RECORDS_MAX)
     found: list[dict[str, Any]] = []
