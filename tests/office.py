@@ -194,7 +194,10 @@ def opened(root: Path, clock: Clock | None = None) -> Iterator[Office]:
     path = root / "test.sock"
     served = Served(site, live, history, records, ledger, path)
     admin = Client(path, None, server_runs=True)
-    services = site.services(live, history, records, None, threading.Event(), file_access=False, ledger=ledger)
+    index = site.index(records)
+    services = site.services(
+        live, history, records, None, threading.Event(), file_access=False, ledger=ledger, index=index
+    )
     try:
         yield Office(root, path, ledger, live, admin, Producer(ledger, os.urandom(16).hex(), site.boot), services)
     finally:

@@ -49,7 +49,7 @@ def test_a_killed_writer_costs_no_answer(tmp_path: Path, seed: int) -> None:
     for mended in (False, True):
         for _ in range(10):
             node = question(random)
-            page = Answers(paper, lambda: index, paper.bound_of).newest(Query("", node), paper.size, paper.size)
+            page = Answers(paper, index, paper.bound_of).newest(Query("", node), paper.size, paper.size)
             assert scanned(paper, node) == [record.index for record, _ in page.found]
         if not mended:
             index.mend()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutations.asof import ASOF
 from mutations.erasing import ERASING
+from mutations.indexing import INDEXING
 from mutations.judging import JUDGING
 from mutations.proving import PROVING
 from mutations.reopening import REOPENING
@@ -12,4 +13,4 @@ from mutations.serving import SERVING
 from mutations.watching import WATCHING
 from mutations.writing import WRITING
 
-PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF, *ERASING, *SEARCHING)
+PLANTS = (*WRITING, *REOPENING, *PROVING, *JUDGING, *SERVING, *WATCHING, *ASOF, *ERASING, *SEARCHING, *INDEXING)

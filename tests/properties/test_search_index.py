@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**32)
 
 def asked(paper: Paper, index: Index, node: Node, limit: int = 7) -> list[int]:
     """What pages of answers give, newest first."""
-    answers, found, before = Answers(paper, lambda: index, paper.bound_of), [], paper.size
+    answers, found, before = Answers(paper, index, paper.bound_of), [], paper.size
     while True:
         page = answers.newest(Query("", node), limit, before)
         found += [record.index for record, _ in page.found]

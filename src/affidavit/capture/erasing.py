@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,9 +64,10 @@ class Erasing:
         records: Records,
         clock: Clock,
         erase: Callable[[int, Own], int],
-        forgetting: Callable[[], AbstractContextManager[None]],
+        forgetting: Callable[[Record], AbstractContextManager[None]],
     ) -> None:
-        """`erase` is `Ledger.erase`; while a change is erased, `forgetting` keeps the history from holding it."""
+        """`erase` is `Ledger.erase`; while a record's body is erased, `forgetting` keeps what is made from the log from
+        holding it."""
         self._forgetting = forgetting
         self._one_at_a_time = threading.Lock()
         self._live = live
@@ -112,8 +113,7 @@ class Erasing:
                 ops = self._ops(record)
                 self._check_in_force(state, wish.index, ops)
                 self._check_reviewed(state, record)
-                forgetting = self._forgetting() if record.header.kind in STATE_KINDS else nullcontext()
-                with self._one_at_a_time, forgetting:
+                with self._one_at_a_time, self._forgetting(record):
                     index = self._erase(wish.index, Own("erase", content, fields))
             except Conflict:
                 continue

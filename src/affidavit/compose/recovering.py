@@ -32,6 +32,7 @@ from affidavit.ledger.signer import Purpose, signed_note
 from affidavit.limits import SECRET_BYTES_MAX
 from affidavit.record.body import SALT_BYTES, salt_text
 from affidavit.record.moment import format_moment
+from affidavit.search.stand import clear_index
 from affidavit.server.identity import host_name
 from affidavit.state.change import encode_ops
 from affidavit.state.changing import restoration_ops, strongest
@@ -163,6 +164,7 @@ def go_on(root: Path, situation: Situation, *, newest_copy: bool) -> Done:
     repair = _repair(site, situation)
     ledger = _open(site)
     try:
+        clear_index(site.disk, site.search)  # bodies may be there again that were erased here, or gone that were there
         if situation.cause:
             now_ns = site.clock.now_ns()
             start = str(situation.pending.get("start") or repair.last_at) or format_moment(now_ns)

@@ -1,7 +1,8 @@
 """Runs a log with its API and gateways until it is stopped.
 
-Threads. The ledger has two of its own (writer, publisher), and so have the places that keep its checkpoints. Everything
-else, HTTP, gateways and lapses, runs in one event loop; the HTTP server reads the log in the loop's worker threads.
+Threads. The ledger has two of its own (writer, publisher), so have the places that keep its checkpoints, and the search
+index has one. Everything else, HTTP, gateways and lapses, runs in one event loop; the HTTP server reads the log in the
+loop's worker threads.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from affidavit.compose.gateways import make_gateway
 from affidavit.compose.public import make_public
 from affidavit.compose.site import Site
 from affidavit.errors import AffidavitError
+from affidavit.evidence.export import Bounds
 from affidavit.history.live import FOLLOWED_KINDS, Live
 from affidavit.history.shared import SharedRecords
 from affidavit.history.sources import SOURCE_KINDS
@@ -34,6 +36,7 @@ from affidavit.history.store import History
 from affidavit.ledger.ledger import Ledger
 from affidavit.ledger.recovery import Progress
 from affidavit.ledger.timestamping import Timestamping
+from affidavit.search.follower import Follower
 from affidavit.server.app import make_app
 from affidavit.server.peer import bind_socket, make_server
 from affidavit.server.services import Services
@@ -69,7 +72,12 @@ async def _run(site: Site, say: Say, folding: Folding) -> int:
         with folding() as progress:
             live = await asyncio.to_thread(history.load, progress)
         ledger.follow(live.applied, FOLLOWED_KINDS)
-        failed = await _serve(site, ledger, live, history, records, say, stopping)
+        followed = SharedRecords(ledger.reader())  # of its own: requests do not wait while the index is built
+        follower = Follower(site.index(followed), followed, Bounds(followed), say)
+        try:
+            failed = await _serve(site, ledger, live, history, records, follower, say, stopping)
+        finally:
+            await asyncio.to_thread(follower.stop)
     finally:
         await asyncio.to_thread(_close, site, ledger)
     if failed is not None:
@@ -84,6 +92,7 @@ async def _serve(
     live: Live,
     history: History,
     records: SharedRecords,
+    follower: Follower,
     say: Say,
     stopping: asyncio.Event,
 ) -> AffidavitError | None:
@@ -92,7 +101,6 @@ async def _serve(
     appender = site.producer(ledger, loop)
     sites = authority_sites(site.config, site.disk)
     timestamping = Timestamping(sites, ledger, site.producer(ledger, loop), site.clock, os.urandom)
-    path = site.config.server.socket
     ending = threading.Event()
     producers = {item.system: site.producer(ledger, loop) for item in site.config.gateways}
     made = [make_gateway(site, item, live, records, producers[item.system]) for item in site.config.gateways]
@@ -105,6 +113,7 @@ async def _serve(
         ending,
         file_access=False,
         ledger=ledger,
+        index=follower.index,
         newest_anchor=lambda: ledger.anchor,
         authorities=timestamping.status,
         watches=lambda: tuple(watcher.status() for watcher in watchers),
@@ -112,7 +121,7 @@ async def _serve(
     console = _console(site, services)
     server = make_server(make_app(services, None if console is None else console.invite))
     beside = [one for one in (make_public(site), console) if one is not None]
-    listening = bind_socket(path)
+    listening = bind_socket(site.config.server.socket)
     ours: dict[tuple[str, str | None], Producer] = {("gateway", system): one for system, one in producers.items()}
     ours["administration", None] = appender
     heartbeats = Heartbeats(live, records, ours, appender, site.clock, os.urandom)
@@ -130,9 +139,8 @@ async def _serve(
         for gateway in gateways:
             await gateway.start()
             started.append(gateway)
-        _say_how(site, started, records.size, say)
-        for line in (line for one in beside for line in one.words()):
-            say(line)
+        _say_how(site, started, records.size, [line for one in beside for line in one.words()], say)
+        follower.start()
         await _end(ledger, stopping)
     finally:
         for gateway in started:
@@ -145,7 +153,7 @@ async def _serve(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*servers, *tasks, return_exceptions=True)
-        path.unlink(missing_ok=True)
+        site.config.server.socket.unlink(missing_ok=True)
     return ledger.failure
 
 
@@ -173,9 +181,11 @@ def _close(site: Site, ledger: Ledger) -> None:
             site.close_ledger(ledger, "The log could not go on.")
 
 
-def _say_how(site: Site, gateways: list[Gateway], size: int, say: Say) -> None:
+def _say_how(site: Site, gateways: list[Gateway], size: int, beside: list[str], say: Say) -> None:
     say(f"{site.config.origin} runs: {size:,} records; API on {site.config.server.socket}.")
     for gateway, config in zip(gateways, site.config.gateways, strict=True):
         host = config.listen.host if config.listen.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
         say(f"{config.system}, recorded (the password is a personal token, see `affidavit token create`):")
         say(f'  psql "host={host} port={gateway.port} dbname={config.database} user=HANDLE"')
+    for line in beside:
+        say(line)

@@ -80,6 +80,7 @@ class Served:
                 self._ending,
                 file_access=True,
                 ledger=ledger,
+                index=site.index(records),
                 newest_anchor=lambda: None if ledger is None else ledger.anchor,
             )
             server = make_server(make_app(services))

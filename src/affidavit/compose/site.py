@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,11 @@ from affidavit.ledger.reader import Reader
 from affidavit.ledger.recovery import Progress
 from affidavit.ledger.rotate import FileKeys, Keyring, known_keys, own_chain
 from affidavit.ledger.timestamping import AuthorityStatus
+from affidavit.record.kinds import STATE_KINDS
+from affidavit.record.read import Record
 from affidavit.record.tags import Tagger
+from affidavit.search.answers import Answers
+from affidavit.search.index import Index
 from affidavit.server.identity import host_name
 from affidavit.server.services import Services
 from affidavit.timekeeping.sources import clock_sources
@@ -60,6 +66,8 @@ class Site:
         self.disk: Disk = OsDisk()
         self.clock: Clock = SystemClock()
         self.layout = Layout(self.root)
+        #: Where the search index lies.
+        self.search = self.root / "search"
         load = Secrets.load if self.config.signer is None else Secrets.load_without_signers
         self.secrets = load(self.disk, self.layout.secrets)
         if self.secrets.origin != self.config.origin:
@@ -146,6 +154,12 @@ class Site:
         key = self.secrets.body_keys[0].key
         return History(records, self.config.origin, self.root / "history", key)
 
+    def index(self, records: SharedRecords) -> Index:
+        """The search index over `records`, in `DIR/search`. Nothing is read before it is asked."""
+        keys = self.secrets.body_keys
+        told = hashlib.blake2b(b"".join(sorted(key.id for key in keys)), digest_size=16).hexdigest()
+        return Index(self.search, keys[0].key, f"{self.config.origin} {told}", records, self.disk)
+
     def read_only(self) -> SharedRecords:
         """The records as they are now, without taking the writer's lock."""
         keys = self.secrets.body_keys_by_id
@@ -165,6 +179,7 @@ class Site:
         *,
         file_access: bool,
         ledger: Ledger | None,
+        index: Index,
         newest_anchor: Callable[[], int | None] = lambda: None,
         authorities: Callable[[], tuple[AuthorityStatus, ...]] | None = None,
         watches: Callable[[], tuple[WatchStatus, ...]] | None = None,
@@ -210,8 +225,13 @@ class Site:
             keys=self.keys,
             rotate=_no_rotation if ledger is None else partial(self._rotate, ledger),
             erasing=Erasing(
-                live, records, self.clock, _no_erasing if ledger is None else ledger.erase, history.forgetting
+                live,
+                records,
+                self.clock,
+                _no_erasing if ledger is None else ledger.erase,
+                partial(_forgetting, history, index),
             ),
+            search=Answers(records, index, bounds),
             rotation_denied=_no_denial if ledger is None else partial(_record_denial, ledger),
         )
 
@@ -255,6 +275,13 @@ class Site:
                 for item in self.config.gateways
             ],
         }
+
+
+@contextmanager
+def _forgetting(history: History, index: Index, record: Record) -> Iterator[None]:
+    """While the body of `record` is erased, no file that is made from the log holds anything of it."""
+    with index.forgetting(record.index), history.forgetting() if record.header.kind in STATE_KINDS else nullcontext():
+        yield
 
 
 def _no_rotation(post_quantum: bool | None, reason: str, content: Mapping[str, Any], fields: Mapping[str, Any]) -> int:

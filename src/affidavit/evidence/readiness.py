@@ -49,6 +49,16 @@ def readiness(
     )
 
 
+def index_kept(refused: int) -> tuple[Found, ...]:
+    """Whether the search index kept what it promised: `refused` records did not hold it. Where it did, nothing is said:
+    it is an accelerator, and no log needs one."""
+    if not refused:
+        return ()
+    told = count_words(refused, "record", "records")
+    detail = f"The search index named {told} that do not hold what it says of them: index or log were altered."
+    return (("search index", False, detail, "affidavit verify DIR; then stop the log, delete DIR/search, start it."),)
+
+
 def _name(state: State, principal: str) -> str:
     return state.handle_of(principal) or principal
 

@@ -6,7 +6,7 @@ the log would give, also while records are appended and while the index is built
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from affidavit.record.header import Header
 from affidavit.record.read import Record
 from affidavit.search.blinding import Blinding
 from affidavit.search.language import Query
-from affidavit.search.matching import BoundOf, Match, match, matches_header
+from affidavit.search.matching import BoundOf, Match, look, match
 from affidavit.search.plan import Candidate, Plan
 from affidavit.search.planning import plan_of
 
@@ -40,6 +40,10 @@ class Candidates(Protocol):
     @property
     def blinding(self) -> Blinding: ...
 
+    @property
+    def held(self) -> int:
+        """How many records it holds."""
+
     def candidates(self, plan: Plan, first: int, before: int) -> Iterator[Candidate]:
         """The records from `first` up to `before` that may match, newest first: none that matches is left out."""
 
@@ -55,25 +59,27 @@ class Page:
 class Answers:
     """Answers about one log. Safe to use from any thread."""
 
-    def __init__(self, records: Records, index: Callable[[], Candidates], bound_of: BoundOf) -> None:
-        """`index` is called with the first question: to open one takes loading what it is made with."""
+    def __init__(self, records: Records, index: Candidates, bound_of: BoundOf) -> None:
         self._records = records
-        self._opened = index
-        self._index: Candidates | None = None
+        self._index = index
         self._bound_of = bound_of
         #: How many records the index named that do not match, although it tells that exactly.
         self.refused = 0
+
+    @property
+    def held(self) -> int:
+        """How many records the index holds, as far as it was needed or is followed."""
+        return self._index.held
 
     def newest(self, query: Query, limit: int, before: int) -> Page:
         """Up to `limit` records below the index `before` that match, which is at most the size of the log.
 
         Fewer, and where to go on, once as many were looked at as one request may.
         """
-        index = self._index = self._index or self._opened()
-        plan, exact = plan_of(query.part, index.blinding)
+        plan, exact = plan_of(query.part, self._index.blinding)
         found: list[tuple[Record, Match]] = []
         stop = before if query.stop is None else min(before, query.stop)
-        for looked, candidate in enumerate(index.candidates(plan, query.first, stop), 1):
+        for looked, candidate in enumerate(self._index.candidates(plan, query.first, stop), 1):
             judged = self._judged(query, candidate, exact)
             if judged is not None:
                 found.append(judged)
@@ -83,13 +89,12 @@ class Answers:
         return Page(tuple(found), None)
 
     def _judged(self, query: Query, candidate: Candidate, exact: bool) -> tuple[Record, Match] | None:
-        at = candidate.index
-        if not candidate.found and not matches_header(query, at, self._records.header(at), self._bound_of):
-            return None
-        record = self._records.record(at)
+        if not candidate.found:
+            return look(self._records, query, candidate.index, self._bound_of)
+        record = self._records.record(candidate.index)
         judged = match(query, record, self._bound_of)
         if judged is not None:
             return record, judged
-        if candidate.found and exact and not isinstance(record.body, Erased):  # that may have happened meanwhile
+        if exact and not isinstance(record.body, Erased):  # that may have happened meanwhile
             self.refused += 1
         return None

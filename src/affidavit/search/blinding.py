@@ -20,15 +20,16 @@ BEGINNINGS = (0, 1, 2, 4, 8, 16, 32, 64)
 RUN_CHARS = 3
 _TERM_BYTES = 8
 _TEXT_CHARS_CACHED_MAX = 1_024  # longer ones hardly repeat
-Terms = tuple[int, ...]
+Terms = tuple[str, ...]
 
 
 class Blinding:
-    """The terms of one log's index, under one key. Values are given as `fields` has them. Safe for any thread."""
+    """The terms of one log's index, under one key: numbers below 2^64, as decimal text. Values are given as `fields`
+    has them. Safe for any thread."""
 
     def __init__(self, key: bytes) -> None:
         self._keyed = hashlib.blake2b(digest_size=_TERM_BYTES, key=key)
-        self._terms: dict[str, int] = {}
+        self._runs = _Runs(self)
         self._values: dict[tuple[str, str | int], Terms] = {}
         self._texts: dict[str, Terms] = {}
 
@@ -50,39 +51,46 @@ class Blinding:
         found = self._texts.get(text)
         if found is None:
             parts = {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
-            found = tuple(self._run(part) for part in parts)
+            found = tuple(map(self._runs.__getitem__, parts))
             if len(text) <= _TEXT_CHARS_CACHED_MAX:
                 _room(self._texts, SEARCH_TEXTS_CACHED_MAX)
                 self._texts[text] = found
         return found
 
-    def word(self, field: str, value: str | int) -> int:
+    def word(self, field: str, value: str | int) -> str:
         """The term for a value of a field."""
-        return self._hashed(f"={field}\0{value}")
+        return self.hashed(f"={field}\0{value}")
 
-    def beginning(self, field: str, start: str) -> int:
+    def beginning(self, field: str, start: str) -> str:
         """A term that all texts of a field have that begin with `start`; others may have it too. For an empty `start`:
         that there is any."""
         return self._beginning(field, start, max(chars for chars in BEGINNINGS if chars <= len(start)))
 
-    def bits(self, field: str, count: int) -> int:
+    def bits(self, field: str, count: int) -> str:
         """The term for the numbers of a field that have `count` binary digits."""
-        return self._hashed(f"#{field}\0{count}")
+        return self.hashed(f"#{field}\0{count}")
 
-    def _beginning(self, field: str, value: str, chars: int) -> int:
-        return self._hashed(f"^{field}\0{value[:chars]}")
-
-    def _run(self, part: str) -> int:
-        term = self._terms.get(part)
-        if term is None:
-            _room(self._terms, SEARCH_TERMS_CACHED_MAX)
-            term = self._terms[part] = self._hashed(f"~{part}")
-        return term
-
-    def _hashed(self, spelled: str) -> int:
+    def hashed(self, spelled: str) -> str:
+        """The term that is spelled so, with a sign in front for what kind of term it is."""
         keyed = self._keyed.copy()
         keyed.update(spelled.encode("utf-8", "surrogatepass"))
-        return int.from_bytes(keyed.digest(), "big")
+        return str(int.from_bytes(keyed.digest(), "big"))
+
+    def _beginning(self, field: str, value: str, chars: int) -> str:
+        return self.hashed(f"^{field}\0{value[:chars]}")
+
+
+class _Runs(dict[str, str]):
+    """The terms for runs of characters, made where they are asked for first: most repeat, and are looked up at once."""
+
+    def __init__(self, blinding: Blinding) -> None:
+        super().__init__()
+        self._blinding = blinding
+
+    def __missing__(self, part: str) -> str:
+        _room(self, SEARCH_TERMS_CACHED_MAX)
+        term = self[part] = self._blinding.hashed(f"~{part}")
+        return term
 
 
 def _room(cache: dict[Any, Any], most: int) -> None:

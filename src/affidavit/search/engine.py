@@ -108,9 +108,9 @@ def _query(plan: Plan) -> tantivy.Query:
         case Nothing():
             return tantivy.Query.empty_query()
         case Having((term,)):
-            return tantivy.Query.term_query(SCHEMA, _TERMS, term, "basic")
+            return tantivy.Query.term_query(SCHEMA, _TERMS, int(term), "basic")
         case Having(terms):
-            return tantivy.Query.term_set_query(SCHEMA, _TERMS, list(terms))
+            return tantivy.Query.term_set_query(SCHEMA, _TERMS, [int(term) for term in terms])
         case During(from_s, to_s):
             ends = [] if to_s is None else [_range(_FROM, None, to_s)]
             return _both([*ends, *([] if from_s is None else [_range(_TO, from_s, None)])])

@@ -22,19 +22,19 @@ class Entry:
 
     __slots__ = ("from_s", "index", "line", "raw", "to_s")
 
-    def __init__(self, index: int, raw: bytes, from_s: int, to_s: int, terms: Iterable[int]) -> None:
+    def __init__(self, index: int, raw: bytes, from_s: int, to_s: int, terms: Iterable[str]) -> None:
         self.index = index
         self.raw = raw
         self.from_s = from_s
         self.to_s = to_s
-        self.line = f'{{"index":{index},"from":{from_s},"to":{to_s},"terms":[{",".join(map(str, terms))}]}}'
+        self.line = f'{{"index":{index},"from":{from_s},"to":{to_s},"terms":[{",".join(terms)}]}}'
 
 
 def entry_of(record: Record, blinding: Blinding, bound_of: BoundOf) -> Entry:
     """The entry of `record`. Its time is widened to whole seconds, so that the clock's bound, which a body says, is
     not in the files."""
     at_ns, bound_ns = parse_moment(record.header.time.at), bound_of(record.header) or 0
-    terms: set[int] = set()
+    terms: set[str] = set()
     for field in _WORDS:
         for value in field.values(record):
             terms.update(blinding.value(field.name, value))

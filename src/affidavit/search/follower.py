@@ -1,11 +1,18 @@
-"""Follows the log for the index, on a thread of its own: what is appended is in the index within a second."""
+"""Follows the log for the index, on a thread of its own: what is appended is in the index within a second.
+
+It reads what is durable, as any reader does, and holds no writer up. It begins with what lies there: each file is read
+once, and what is not what was written is built again. Searches read the log meanwhile.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from affidavit.errors import AffidavitError, Unavailable
+from affidavit.limits import SEARCH_RECENT_RECORDS
+from affidavit.search.answers import Records
 from affidavit.search.index import Index
 from affidavit.search.matching import BoundOf
 
@@ -15,11 +22,14 @@ _AGAIN_S = 30.0  # after the disk refused
 
 
 class Follower:
-    """Brings an index up to its log, and keeps it there. It reads what is durable and holds nobody up."""
+    """Brings an index up to its log, and keeps it there."""
 
-    def __init__(self, index: Index, bound_of: BoundOf) -> None:
-        self._index = index
+    def __init__(self, index: Index, records: Records, bound_of: BoundOf, say: Callable[[str], None]) -> None:
+        """`say` is given a line when much is to be built, and one when that is done."""
+        self.index = index
+        self._records = records
         self._bound_of = bound_of
+        self._say = say
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="search index", daemon=True)
 
@@ -28,22 +38,36 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, once what is being written is written."""
+        """End, once what is being written is written. Nothing happens where it was never started."""
         self._ending.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
-        mended, wait_s = False, 0.0
+        begun, building, wait_s = False, False, 0.0
         while not self._ending.wait(wait_s):
             try:
-                if not mended:
-                    self._index.mend()
-                    mended = True
-                wait_s = 0.0 if self._index.add_newest(self._bound_of, self._ending.is_set) else _LOOK_S
+                if not begun:
+                    self.index.mend()
+                    building, begun = self._told(), True
+                lacked = self.index.add_newest(self._bound_of, self._ending.is_set)
             except Unavailable as error:
                 _log.warning("%s", error)
                 wait_s = _AGAIN_S
+                continue
             except AffidavitError as error:
                 # A record that cannot be read stands in nobody's way: searches read the log from there on.
                 _log.error("The search index ends here: %s", error)
                 return
+            wait_s = 0.0 if lacked else _LOOK_S
+            if building and not lacked:
+                building = False
+                self._say(f"The search index is whole: {self.index.held:,} records.")
+
+    def _told(self) -> bool:
+        """Say so where much is to be built, and whether it is."""
+        lacking = self._records.size - self.index.held
+        if lacking <= SEARCH_RECENT_RECORDS:
+            return False
+        self._say(f"The search index is built: {lacking:,} records to read. Searches read the log meanwhile.")
+        return True

@@ -25,7 +25,7 @@ class Nothing:
 class Having:
     """Records with one of these terms, of which there is at least one."""
 
-    terms: tuple[int, ...]
+    terms: tuple[str, ...]
 
 
 @dataclass(frozen=True)

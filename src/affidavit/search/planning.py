@@ -91,7 +91,7 @@ def _range(field: str, low: int | None, high: int | None, blinding: Blinding) ->
     return Having(bits) if bits else NOTHING
 
 
-def _runs(text: str, blinding: Blinding) -> list[int]:
+def _runs(text: str, blinding: Blinding) -> list[str]:
     """The terms for runs of `text` that cover it from its beginning, as many as are asked."""
     last = len(text) - RUN_CHARS
     starts = range(last + 1) if last < SEARCH_RUNS_ASKED_MAX else [*range(0, last, RUN_CHARS), last]

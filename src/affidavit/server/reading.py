@@ -14,16 +14,14 @@ from affidavit.evidence import clocks
 from affidavit.evidence.behind import Behind
 from affidavit.evidence.ordering import ordered
 from affidavit.evidence.publishing import publication
-from affidavit.evidence.readiness import Finding, readiness
+from affidavit.evidence.readiness import Finding, index_kept, readiness
 from affidavit.evidence.sentence import sentence
 from affidavit.evidence.session import session_of
 from affidavit.evidence.sessionstory import story
 from affidavit.evidence.watching import watching
 from affidavit.evidence.when import when_view
-from affidavit.limits import SCAN_RECORDS_MAX
 from affidavit.record.read import Record
 from affidavit.search.language import Query
-from affidavit.search.matching import look
 from affidavit.search.parsing import parse_query
 from affidavit.search.showing import show
 from affidavit.server.bodies import JsonResponse, path_index, query_limit, query_number
@@ -47,7 +45,10 @@ def query_of(request: Request, services: Services) -> Query:
 
 
 async def status(request: Request) -> Response:
-    """GET /v1/status: which log, how large, what runs. Anybody who is somebody may ask."""
+    """GET /v1/status: which log, how large, what runs. Anybody who is somebody may ask.
+
+    `search`: how many `records` are in the search index, as far as it is followed or was needed.
+    """
     services: Services = request.app.state.services
     actor = actor_of(request, services)
     return JsonResponse(
@@ -63,6 +64,7 @@ async def status(request: Request) -> Response:
                 "by": actor.credential,
             },
             "writes": services.writes,
+            "search": {"records": services.search.held},
             **services.status(),
         }
     )
@@ -165,6 +167,7 @@ def checks(services: Services) -> tuple[Finding, ...]:
     now_ns = services.clock.now_ns()
     timing, statuses = services.timing, services.authorities()
     running = (
+        *index_kept(services.search.refused),
         publication(services.publication()),
         clocks.clock(services.records, now_ns),
         clocks.proof(timing, statuses, services.records.size, now_ns),
@@ -176,15 +179,9 @@ def checks(services: Services) -> tuple[Finding, ...]:
 
 def find(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:
     """Up to `limit` records below `before` that `query` finds, newest first, and where to go on."""
-    at = before if query.stop is None else min(before, query.stop)
-    floor = max(query.first, at - SCAN_RECORDS_MAX)
-    found: list[dict[str, Any]] = []
-    while at > floor and len(found) < limit:
-        at -= 1
-        matched = look(services.records, query, at, services.bounds)
-        if matched is not None:
-            found.append(match_view(*matched, services))
-    return {"records": found, "next": at if at > query.first else None, "asked": show(query.part)}
+    page = services.search.newest(query, limit, before)
+    found = [match_view(*one, services) for one in page.found]
+    return {"records": found, "next": page.next, "asked": show(query.part)}
 
 
 def _session(services: Services, index: int) -> dict[str, Any]:

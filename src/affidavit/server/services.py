@@ -22,6 +22,7 @@ from affidavit.history.store import History
 from affidavit.ledger.places import PlacesReport
 from affidavit.ledger.publication import Publication
 from affidavit.ledger.timestamping import AuthorityStatus
+from affidavit.search.answers import Answers
 from affidavit.tlog.rotation import KeyChain
 
 
@@ -34,7 +35,8 @@ class Services:
     (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with each; `watches`
     how it goes with each watched upstream. `publication` tells how that goes. `stopping`: endless streams end now.
     `keys` gives all keys that the log had; `rotate(post_quantum, reason, content, fields)` gives it new ones, and the
-    index of the record that says so; `rotation_denied(reason, content, fields)` records that somebody may not.
+    index of the record that says so; `rotation_denied(reason, content, fields)` records that somebody may not. `search`
+    answers queries.
     """
 
     origin: str
@@ -64,4 +66,5 @@ class Services:
     keys: Callable[[], KeyChain]
     rotate: Callable[[bool | None, str, Mapping[str, Any], Mapping[str, Any]], int]
     erasing: Erasing
+    search: Answers
     rotation_denied: Callable[[str, Mapping[str, Any], Mapping[str, Any]], int]

@@ -8,7 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from searchlog import KEY, PEOPLE, SCRATCH, START_NS, STATEMENTS, TABLES, VOLUME, Paper, files_of, follow, index_of
+from searchlog import (
+    KEY,
+    PEOPLE,
+    SCRATCH,
+    START_NS,
+    STATEMENTS,
+    TABLES,
+    VOLUME,
+    Paper,
+    files_of,
+    follow,
+    index_of,
+    scanned,
+)
 
 from affidavit.durable import OsDisk
 from affidavit.record.moment import NS
@@ -72,10 +85,22 @@ def test_of_what_was_erased_nothing_is_left(index: Index, folder: Path, paper: P
     assert at in named(index, q.Words("kind", (paper.header(at).kind,)))
 
 
+def test_the_files_of_another_volume_are_not_taken_up(index: Index, folder: Path, paper: Paper) -> None:
+    stands = [(folder / name / "stand").read_bytes() for name in ("000000", "000001")]
+    (folder / "000000").rename(folder / "x")
+    (folder / "000001").rename(folder / "000000")
+    (folder / "x").rename(folder / "000001")
+    for name, stand in zip(("000000", "000001"), stands, strict=True):
+        (folder / name / "stand").write_bytes(stand)
+    node = q.Words("kind", ("access",))
+    found = Answers(paper, index_of(paper, folder), paper.bound_of).newest(Query("", node), SIZE, SIZE).found
+    assert scanned(paper, node) == [record.index for record, _ in found]
+
+
 def test_only_what_is_named_is_read(index: Index, paper: Paper) -> None:
     query = Query("", q.Words("id", (paper.header(3).id,)))
     paper.read = 0
-    page = Answers(paper, lambda: index, paper.bound_of).newest(query, 50, SIZE)
+    page = Answers(paper, index, paper.bound_of).newest(query, 50, SIZE)
     assert ([3], None, 1) == ([record.index for record, _ in page.found], page.next, paper.read)
 
 
@@ -83,13 +108,13 @@ def test_what_the_index_promised_and_the_log_does_not_hold_is_counted(index: Ind
     node = q.Words("has", ("tables",))
     at = named(index, node)[0]
     paper.records[at] = replace(paper.records[at], body={})
-    answers = Answers(paper, lambda: index, paper.bound_of)
+    answers = Answers(paper, index, paper.bound_of)
     assert at not in [record.index for record, _ in answers.newest(Query("", node), SIZE, SIZE).found]
     assert 1 == answers.refused
 
 
 def test_pages_go_on_where_the_one_before_ended(index: Index, paper: Paper) -> None:
-    answers, query = Answers(paper, lambda: index, paper.bound_of), Query("", q.Words("kind", ("access",)), 2, SIZE - 1)
+    answers, query = Answers(paper, index, paper.bound_of), Query("", q.Words("kind", ("access",)), 2, SIZE - 1)
     whole = answers.newest(query, SIZE, SIZE)
     first = answers.newest(query, 4, SIZE)
     assert first.next is not None
