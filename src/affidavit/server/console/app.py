@@ -21,7 +21,9 @@ from affidavit.server.bodies import status_of
 from affidavit.server.console.access import Access
 from affidavit.server.console.guard import Guard
 from affidavit.server.console.pages import STATIC, page
+from affidavit.server.console.reconstruction import record, record_json
 from affidavit.server.console.standing import Standing
+from affidavit.server.console.timeline import timeline, timeline_json
 from affidavit.server.console.visiting import Console, console_of, frame, session_of, visitor
 from affidavit.server.services import Services
 
@@ -36,6 +38,10 @@ def make_console(services: Services, access: Access, names: Iterable[str], port:
     app = Starlette(
         routes=[
             Route("/", overview, methods=["GET"]),
+            Route("/timeline", timeline, methods=["GET"]),
+            Route("/timeline.json", timeline_json, methods=["GET"]),
+            Route("/record/{index}.json", record_json, methods=["GET"]),
+            Route("/record/{index}", record, methods=["GET"]),
             Route("/login", login_page, methods=["GET"]),
             Route("/login", login, methods=["POST"]),
             Route("/logout", logout, methods=["POST"]),

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from affidavit.server.console.showing import moment_parts, number
+from affidavit.server.console.showing import as_json, moment_parts, number
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -20,7 +20,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.filters |= {"number": number, "moment": moment_parts}
+_ENVIRONMENT.filters |= {"as_json": as_json, "number": number, "moment": moment_parts}
 
 
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:

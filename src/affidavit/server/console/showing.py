@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from affidavit.evidence.wording import UNBOUNDED, bound_words, moment_words
 
@@ -10,6 +12,11 @@ from affidavit.evidence.wording import UNBOUNDED, bound_words, moment_words
 def number(value: int) -> str:
     """With commas between thousands."""
     return f"{value:,}"
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that people read."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def clock_words(bound_ns: int | None) -> str:
