@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -75,6 +76,10 @@ def _wait_for_line(process: subprocess.Popen[bytes], output: Path) -> str:
     raise AssertionError(output.read_text())
 
 
+def _said(folder: Path) -> str:
+    return (folder / "output.txt").read_text()
+
+
 def _run(arguments: list[str | Path], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         arguments,
@@ -102,6 +107,9 @@ def test_try_and_try_again(postgres: ThrowawayPostgres, clinic_db: Clinic, folde
     url = postgres.dsn(clinic_db.user, clinic_db.database)
     with _trying(folder, url, PGPASSWORD=clinic_db.password) as line, psycopg.connect(line) as connection:
         assert connection.execute("SELECT count(*) FROM patients").fetchone() == (120,)
+        link = re.search(r"http://127\.0\.0\.1:\d+/login\?link=[0-9a-f]{64}$", _said(folder), re.MULTILINE)
+        assert link is not None, _said(folder)
+        assert 200 == httpx.get(link[0]).status_code
     data = folder / "affidavit-data"
     secret = data / "secrets" / "upstream" / re.sub("[^a-z0-9._-]+", "-", clinic_db.database)
     assert (secret.stat().st_mode & 0o777, secret.read_text()) == (0o600, clinic_db.password)

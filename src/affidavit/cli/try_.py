@@ -22,13 +22,14 @@ from affidavit.cli.database_url import DatabaseUrl, parse_database_url
 from affidavit.cli.options import Common
 from affidavit.cli.output import say
 from affidavit.cli.watching import folding
-from affidavit.config import CONFIG_NAME, Address, Config, GatewayConfig, load_config, render_config
+from affidavit.config import CONFIG_NAME, Address, ConsoleConfig, GatewayConfig, load_config, render_config
 from affidavit.errors import InvalidInput, Unavailable
 from affidavit.state.policy import observe_all
 
 DEFAULT_FOLDER = Path("affidavit-data")
 _FIRST_PORT = 6432  # where connection poolers listen by habit
 _PORTS_TRIED = 100
+_ANY_PORT = 0  # for the console: its link says which it became
 _WANTS_PASSWORD = "gateway.upstream_login"  # noqa: S105 (the code of an error)
 _PASSWORD_FILE = "secrets/upstream/"  # noqa: S105 (where the gateway reads it)
 _REASON = "affidavit try"
@@ -108,7 +109,7 @@ def _make_whole(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
 
 
 def _make(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
-    """The log, its configuration with one gateway, the upstream's password, the system and the first policy."""
+    """The log, its configuration with gateway and console, the upstream's password, the system and the first policy."""
     from affidavit.compose.create import create  # noqa: PLC0415  heavy rooms only when needed
 
     host = re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip(".-") or "localhost"
@@ -121,7 +122,10 @@ def _make(data: Path, wanted: DatabaseUrl) -> GatewayConfig:
         database=wanted.database,
         upstream_user=wanted.user,
     )
-    text = render_config(Config(config.origin, config.server, (*config.gateways, gateway), config.outside), data)
+    whole = replace(
+        config, gateways=(*config.gateways, gateway), console=ConsoleConfig(Address("127.0.0.1", _ANY_PORT))
+    )
+    text = render_config(whole, data)
     (data / CONFIG_NAME).write_text(text, encoding="utf-8")
     if wanted.password is not None:
         _keep_password(data / "secrets" / "upstream" / wanted.system, wanted.password)
