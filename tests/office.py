@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from affidavit.capture.producer import Producer
+from affidavit.capture.readings import Readings
 from affidavit.cli.client import Client
 from affidavit.clock import Clock, SystemClock
 from affidavit.compose.create import create
@@ -92,6 +93,11 @@ class Office:
     def append(self, *drafts: Draft) -> Answer:
         """Seal drafts of the test's own producer."""
         return asyncio.run(self._producer.append(drafts))
+
+    def recording(self) -> Office:
+        """The same, whose `services` record what is read."""
+        readings = Readings(self._producer, self.services.clock, os.urandom)
+        return replace(self, services=replace(self.services, readings=readings))
 
     def access(self, handle: str, table: str = "public.patients", verb: str = "SELECT", credential: str = "") -> int:
         """The index of an access (in a session of its own) as a gateway records it, allowed or denied by policy."""

@@ -15,7 +15,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 
 from accessible import faults
 from browserlog import CHROMIUM, Told
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 _SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -38,7 +38,7 @@ def inside(chromium: Browser, told: Told) -> Iterator[BrowserContext]:
     page = context.new_page()
     page.goto(told.link)
     page.get_by_role("button", name="Log in").click()
-    assert f"{told.url}/" == page.url
+    expect(page).to_have_url(f"{told.url}/")
     yield context
     context.close()
 
@@ -95,10 +95,10 @@ def test_the_link_of_the_command_lets_in_once_and_logging_out_ends_it(
         page = context.new_page()
         page.goto(link)
         page.get_by_role("button", name="Log in").click()
-        assert expected == page.title()
+        expect(page).to_have_title(expected)
         if expected.startswith("State"):
             page.get_by_role("button", name="Log out").click()
-            assert f"{told.url}/login" == page.url
+            expect(page).to_have_url(f"{told.url}/login")
             page.goto(f"{told.url}/")
             assert page.get_by_role("heading", name="Nobody is logged in here").is_visible()
         context.close()

@@ -16,6 +16,7 @@ from affidavit.archive.folder import Folder
 from affidavit.capture.administration import Administration, ReadOnly
 from affidavit.capture.erasing import Erasing
 from affidavit.capture.producer import Producer
+from affidavit.capture.readings import Readings
 from affidavit.capture.tokens import Tokens, TokenStore
 from affidavit.capture.watch.status import WatchStatus
 from affidavit.clock import Clock, SystemClock, boot_id
@@ -204,6 +205,7 @@ class Site:
             randomness=os.urandom,
             tokens=Tokens(live, store, administration, self.clock, os.urandom),
             administration=administration,
+            readings=Readings(appender, self.clock, os.urandom),
             writes=appender is not None,
             bounds=bounds,
             explainer=Explainer(records, history.at, live.name_of, bounds),

@@ -275,10 +275,32 @@ def _log_words(record: Record) -> str:
         what = _part(content, "record").get("kind", "record")
         verb = "was not allowed to erase" if record.header.decision == "deny" else "erased"
         return f"{verb} the body of record {record.header.ref}, of the kind {what}{_reason_words(content)}"
+    if kind == "log.read":
+        return _reading_words(content)
     if kind == "clock":
         state = "synchronised" if content.get("synchronized") else "not synchronised"
         return f"the clock was {state}"
     return kind.replace(".", " ")
+
+
+def _reading_words(content: Mapping[str, Any]) -> str:
+    query = one_line(str(content.get("query", "")))
+    what = f"for “{query}”" if query else "for everything"
+    certainly, maybe = content.get("certainly"), content.get("possibly")
+    found = count_words(certainly, "record") if isinstance(certainly, int) else "records"
+    possibly = f" and possibly {maybe:,} more" if isinstance(maybe, int) and maybe else ""
+    match content.get("asked"):
+        case "search":
+            return f"searched the log {what} and was shown {found}{possibly}"
+        case "count":
+            return f"counted what the log holds {what}: {found}{possibly}"
+        case "record":
+            return f"looked at record {content.get('index')}"
+        case "follow":
+            first = content.get("first")
+            return f"followed the log {what} from {'then' if first is None else f'record {first}'} on"
+        case _:
+            return f"exported from the log {what}"
 
 
 def _who(record: Record, names: Names) -> str:

@@ -74,13 +74,17 @@ async def records(request: Request) -> Response:
     """GET /v1/records?query=&limit=&before=: newest first. `next` is the `before` to go on with, null at the end.
 
     Each record has `match`: `certainly`, or `possibly` where its clock was not sure enough of the time that was asked
-    for. `asked`: the query as it was understood, people as ids and times in UTC.
+    for. `asked`: the query as it was understood, people as ids and times in UTC. What is shown is itself a record, of
+    the kind `log.read`, before it is; so is a search that finds nothing.
     """
     services = reader_of(request)
     query = query_of(request, services)
     limit = query_limit(request, _LIMIT_DEFAULT)
     before = query_number(request, "before", services.records.size, services.records.size)
-    return JsonResponse(await run_in_threadpool(find, services, query, limit, before))
+    answer = await run_in_threadpool(find, services, query, limit, before)
+    if answer["records"] or "before" not in request.query_params:
+        await services.readings.note(actor_of(request, services), "search", shown(query, answer["records"]))
+    return JsonResponse(answer)
 
 
 async def record(request: Request) -> Response:
@@ -182,6 +186,17 @@ def find(services: Services, query: Query, limit: int, before: int) -> dict[str,
     page = services.search.newest(query, limit, before)
     found = [match_view(*one, services) for one in page.found]
     return {"records": found, "next": page.next, "asked": show(query.part)}
+
+
+def shown(query: Query, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the log keeps of a search."""
+    indexes = [view["index"] for view in found]
+    return {
+        "query": query.text,
+        **{how: sum(view["match"] == how for view in found) for how in ("certainly", "possibly")},
+        "first": min(indexes, default=None),
+        "last": max(indexes, default=None),
+    }
 
 
 def _session(services: Services, index: int) -> dict[str, Any]:

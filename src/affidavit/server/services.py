@@ -9,6 +9,7 @@ from typing import Any
 from affidavit.archive.source import Source
 from affidavit.capture.administration import Administration
 from affidavit.capture.erasing import Erasing
+from affidavit.capture.readings import Readings
 from affidavit.capture.tokens import Tokens
 from affidavit.capture.watch.status import WatchStatus
 from affidavit.clock import Clock
@@ -30,7 +31,8 @@ from affidavit.tlog.rotation import KeyChain
 class Services:
     """`host` names this machine in credentials of uids. `tag_key_of` gives the key of a name's tags. `file_access`:
     the process was started by the command that asks, on the log's own files. `public_log`: the published log.
-    `writes`: changes can be recorded here; else each ends as `Unavailable`. `status` gives what the process knows
+    `writes`: changes can be recorded here; else each ends as `Unavailable`, and no reading is recorded.
+    `status` gives what the process knows
     of itself: published size, gateways. `receipt` gives the receipt of a record that was written lately
     (`Ledger.receipt`). `authorities` are the configured time-stamp authorities, and how it went with each; `watches`
     how it goes with each watched upstream. `publication` tells how that goes. `stopping`: endless streams end now.
@@ -51,6 +53,7 @@ class Services:
     randomness: Callable[[int], bytes]
     tokens: Tokens
     administration: Administration
+    readings: Readings
     writes: bool
     bounds: Bounds
     explainer: Explainer

@@ -14,6 +14,7 @@ from affidavit.limits import EXPORT_PAGE_RECORDS
 from affidavit.search.language import Query
 from affidavit.search.matching import look
 from affidavit.server.bodies import json_bytes, query_number
+from affidavit.server.identity import actor_of
 from affidavit.server.reading import query_of, reader_of
 from affidavit.server.services import Services
 from affidavit.server.views import match_view
@@ -25,22 +26,31 @@ _HEADERS = {"cache-control": "no-store"}
 
 
 async def export(request: Request) -> Response:
-    """GET /v1/export?query=: every matching record with every field, oldest first. `match` as in `GET /v1/records`."""
+    """GET /v1/export?query=: every matching record with every field, oldest first. `match` as in `GET /v1/records`.
+
+    That it was asked for is a record of the kind `log.read`, before the first line.
+    """
     services = reader_of(request)
     query = query_of(request, services)
     size = services.records.size
     stop = size if query.stop is None else min(size, query.stop)
+    await services.readings.note(actor_of(request, services), "export", {"query": query.text})
     return StreamingResponse(_export(services, query, stop), media_type=_MEDIA_TYPE, headers=_HEADERS)
 
 
 async def follow(request: Request) -> Response:
     """GET /v1/follow?query=&after=: matching records from index `after` on, as they become durable.
 
-    An empty line every ten seconds shows that the stream lives.
+    An empty line every ten seconds shows that the stream lives. That it was asked for is a record, `log.read`.
     """
     services = reader_of(request)
     query = query_of(request, services)
     start = query_number(request, "after", services.records.size, services.records.size)
+    given = "after" in request.query_params
+    said = {"query": query.text, "first": start if given else None}
+    noted = await services.readings.note(actor_of(request, services), "follow", said)
+    if not given and noted is not None:
+        start = noted + 1
     return StreamingResponse(_follow(services, query, start), media_type=_MEDIA_TYPE, headers=_HEADERS)
 
 

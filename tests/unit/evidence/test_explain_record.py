@@ -131,9 +131,9 @@ def test_the_state_at_an_earlier_place_is_folded_from_the_log(desk: Office) -> N
 
 def test_an_export_has_every_field_and_gives_the_entry_back(desk: Office) -> None:
     desk.access("ana")
-    reader = desk.ledger.reader()
+    reader, size = desk.ledger.reader(), desk.ledger.size
     lines = [json.loads(line) for line in desk.admin.lines("/v1/export")]
-    assert [line["index"] for line in lines] == list(range(desk.ledger.size))
+    assert [line["index"] for line in lines] == list(range(size))
     for line in lines:
         raw, _ = reader.stored(line["index"])
         assert canonical.encode(line["header"]) == raw

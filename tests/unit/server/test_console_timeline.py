@@ -38,7 +38,13 @@ def rows_of(page: str) -> list[int]:
 def test_it_says_what_the_api_says(desk: Desk) -> None:
     denied, allowed = desk.office.access("ana", "public.patients"), desk.office.access("ana", "public.visits")
     browser = desk.logged_in()
-    for query in ("", "kind:access", "decision:deny kind:access", "patients OR visits", "-kind:context index:2.."):
+    for query in (
+        "-kind:log.read",
+        "kind:access",
+        "decision:deny kind:access",
+        "patients OR visits",
+        "-kind:context,log.read index:2..",
+    ):
         expected = desk.office.admin.get("/v1/records", query=query, limit=CONSOLE_ROWS)
         got = browser.get("/timeline", params={"query": query})
         assert (200, [view["index"] for view in expected["records"]]) == (got.status_code, rows_of(got.text))
@@ -123,3 +129,27 @@ def test_the_command_line_asks_the_same(desk: Desk, query: str, capfd: pytest.Ca
     command, *asked = arguments
     assert query == " ".join(one for one in asked if one != "--")
     assert 0 == run([command, "--json", f"--data={desk.office.root}", *asked]), capfd.readouterr().err
+
+
+def test_each_page_that_shows_records_is_a_record_of_who_looked(desk: Desk) -> None:
+    looked_at = desk.office.access("ana", "public.visits")
+    desk = Desk(desk.office.recording())
+    browser = desk.logged_in()
+    size = desk.office.ledger.size
+    for path, said in (
+        (f"/timeline?query=index%3A{looked_at}", f"searched the log for “index:{looked_at}” and was shown 1 record"),
+        (
+            f"/timeline.json?query=index%3A{looked_at}",
+            f"searched the log for “index:{looked_at}” and was shown 1 record",
+        ),
+        (f"/record/{looked_at}", f"looked at record {looked_at}"),
+        (f"/record/{looked_at}.json", f"looked at record {looked_at}"),
+    ):
+        assert 200 == browser.get(path).status_code
+        record = desk.office.admin.get(f"/v1/records/{size}")
+        assert ("log.read", "console") == (record["header"]["kind"], record["body"]["via"]["method"])
+        assert said in record["sentence"]
+        size += 1
+    for path in ("/", "/timeline?query=acter%3Aana", "/record/4711", "/record/4711.json"):
+        browser.get(path)
+    assert size == desk.office.ledger.size

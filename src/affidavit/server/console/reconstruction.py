@@ -56,9 +56,10 @@ async def record(request: Request) -> Response:
     """One record, reconstructed."""
     console, session = console_of(request), visitor(request)
     services, index = console.services, path_index(request)
+    view = await run_in_threadpool(whole_record, services, index)
+    await services.readings.note(session.actor, "record", {"index": index})
 
     def make() -> HTMLResponse:
-        view = whole_record(services, index)
         return page(
             "record.html",
             frame=frame(console, session),
@@ -78,9 +79,10 @@ async def record(request: Request) -> Response:
 
 async def record_json(request: Request) -> Response:
     """One record, as the API answers it."""
-    console = console_of(request)
-    visitor(request)
-    return JsonResponse(await run_in_threadpool(whole_record, console.services, path_index(request)))
+    console, session, index = console_of(request), visitor(request), path_index(request)
+    view = await run_in_threadpool(whole_record, console.services, index)
+    await console.services.readings.note(session.actor, "record", {"index": index})
+    return JsonResponse(view)
 
 
 def _why(services: Services, index: int) -> Explained:
