@@ -1,13 +1,15 @@
-"""Follows the log for the index, on a thread of its own: what is appended is in the index within a second.
+"""Follows the log for the index, on a thread of its own: of a quiet log, what is appended is in the index in a second.
 
-It reads what is durable, as any reader does, and holds no writer up. It begins with what lies there: each file is read
-once, and what is not what was written is built again. Searches read the log meanwhile.
+It reads what is durable, as any reader does. Making entries takes the interpreter from whoever appends, so while the
+log grows it rests three times as long as it works (`Pace`): a busy log gets ahead of its index, and is read where it
+does. It begins with what lies there: each file is read once, and what is not what was written is built again.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from affidavit.errors import AffidavitError, Unavailable
@@ -19,6 +21,30 @@ from affidavit.search.matching import BoundOf
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.5
 _AGAIN_S = 30.0  # after the disk refused
+_WORK_S = 0.02  # between two looks at whether the log grows
+_REST = 3.0  # as long as the work, while it does
+
+
+class Pace:
+    """Leaves the processor to those who append. `size` gives the size of the log."""
+
+    def __init__(
+        self,
+        size: Callable[[], int],
+        wait: Callable[[float], object],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size, self._wait, self._monotonic = size, wait, monotonic
+        self._seen, self._since_s = size(), monotonic()
+
+    def keep(self) -> None:
+        """To be called between two pieces of work."""
+        spent_s = self._monotonic() - self._since_s
+        if spent_s >= _WORK_S:
+            size = self._size()
+            if size != self._seen:
+                self._wait(spent_s * _REST)
+            self._seen, self._since_s = size, self._monotonic()
 
 
 class Follower:
@@ -31,6 +57,7 @@ class Follower:
         self._bound_of = bound_of
         self._say = say
         self._ending = threading.Event()
+        self._pace = Pace(lambda: records.size, self._ending.wait)
         self._thread = threading.Thread(target=self._run, name="search index", daemon=True)
 
     def start(self) -> None:
@@ -50,7 +77,7 @@ class Follower:
                 if not begun:
                     self.index.mend()
                     building, begun = self._told(), True
-                lacked = self.index.add_newest(self._bound_of, self._ending.is_set)
+                lacked = self.index.add_newest(self._bound_of, self._ends)
             except Unavailable as error:
                 _log.warning("%s", error)
                 wait_s = _AGAIN_S
@@ -63,6 +90,10 @@ class Follower:
             if building and not lacked:
                 building = False
                 self._say(f"The search index is whole: {self.index.held:,} records.")
+
+    def _ends(self) -> bool:
+        self._pace.keep()
+        return self._ending.is_set()
 
     def _told(self) -> bool:
         """Say so where much is to be built, and whether it is."""

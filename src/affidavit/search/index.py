@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32
+_ERASURE_LOOK_S = 0.02
 
 
 class Index:
@@ -70,6 +72,7 @@ class Index:
         self._recent: Recent | None = None
         self._opening = threading.Lock()
         self._writing = threading.Lock()
+        self._forgetting = 0  # how many erasures wait for what is being written, or are under way
 
     @property
     def held(self) -> int:
@@ -113,6 +116,8 @@ class Index:
 
         Call `mend` first. Raises `Unavailable`, and `Corruption` where a record cannot be read.
         """
+        while self._forgetting and not ending():
+            time.sleep(_ERASURE_LOOK_S)  # an erasure goes first
         with self._writing:
             size = self._records.size
             newest = (size - 1) // self._volume_records
@@ -134,16 +139,20 @@ class Index:
     def forgetting(self, index: int) -> Iterator[None]:
         """While a body is erased, no file of the index holds anything of the volume that its record is in; it is built
         again after: so whatever stops in between, nothing of what is gone is left. Raises `Unavailable`."""
-        with self._writing:
-            with self._opening:
-                self._recent = None
-                number = index // self._volume_records
-                volume = self._volumes.get(number)
-                if volume is None:
-                    clear_folder(self._disk, self._path(number))
-                else:
-                    volume.clear()
-            yield
+        self._forgetting += 1  # what is being written ends after its next record
+        try:
+            with self._writing:
+                with self._opening:
+                    self._recent = None
+                    number = index // self._volume_records
+                    volume = self._volumes.get(number)
+                    if volume is None:
+                        clear_folder(self._disk, self._path(number))
+                    else:
+                        volume.clear()
+                yield
+        finally:
+            self._forgetting -= 1
 
     def _recent_from(self, start: int) -> Recent:
         """The newest records in memory, which follow those on disk."""
@@ -155,10 +164,10 @@ class Index:
         return recent
 
     def _entries(self, start: int, stop: int, bound_of: BoundOf, ending: Callable[[], bool]) -> Iterator[Entry]:
-        """The entries from `start` up to `stop`, or until `ending`, but one at least."""
+        """The entries from `start` up to `stop`, until `ending` or until an erasure waits, but one at least."""
         for at in range(start, stop):
             yield entry_of(self._records.record(at), self.blinding, bound_of)
-            if ending():
+            if ending() or self._forgetting:
                 return
 
     def _views(self) -> list[View]:
