@@ -63,6 +63,7 @@ bench: .venv/.dev
 	$(BIN)/python bench/stateproof.py
 	$(BIN)/python bench/gateway.py
 	$(BIN)/python bench/login.py
+	$(BIN)/python bench/search.py
 	$(BIN)/python bench/verify.py
 
 clean:
