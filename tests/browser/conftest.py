@@ -5,15 +5,13 @@ AFFIDAVIT_SCREENSHOTS names a folder that keeps the pictures of the pages.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from browserlog import Told, tell
+from talking import started
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +21,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     root = folder / "data"
     with (root / "affidavit.toml").open("a") as config:
         config.write('[console]\nlisten = "127.0.0.1:0"\n')
-    up = subprocess.Popen(
-        [sys.executable, "-m", "affidavit.cli.main", "up", "--data", str(root)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"},
-    )
+    up = started(root)
     try:
         assert up.stdout is not None
         link = ""

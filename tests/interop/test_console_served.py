@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import httpx
 import pytest
 from office import Office, office
+from talking import talk
 
 from affidavit.compose.console import Console
 from affidavit.compose.site import Site
@@ -30,16 +31,8 @@ def served(desk: Office, ask: Callable[[Console], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-async def talk(console: Console, data: bytes) -> bytes:
-    """All that the console says to `data`, until it closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(console.url.rpartition(":")[2]))
-    writer.write(data)
-    try:
-        return await asyncio.wait_for(reader.read(), 10)
-    except ConnectionResetError:
-        return b""
-    finally:
-        writer.close()
+def port_of(console: Console) -> int:
+    return int(console.url.rpartition(":")[2])
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +62,12 @@ def test_too_much_and_too_slow_are_cut_off(desk: Office, monkeypatch: pytest.Mon
     async def ask(console: Console) -> None:
         host = console.url.removeprefix("http://").encode()
         head = b"POST /login HTTP/1.1\r\nHost: " + host + b"\r\nOrigin: " + console.url.encode() + b"\r\n"
-        assert b"" == await talk(console, head + b"X: " + b"a" * publicserver.PUBLIC_REQUEST_BYTES_MAX)
+        assert b"" == await talk(port_of(console), head + b"X: " + b"a" * publicserver.PUBLIC_REQUEST_BYTES_MAX)
         both = head + b"Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
-        assert b" 413 " in await talk(console, both + b"Content-Length: 9999\r\n\r\n")
+        assert b" 413 " in await talk(port_of(console), both + b"Content-Length: 9999\r\n\r\n")
         monkeypatch.setattr(publicserver, "PUBLIC_REQUEST_TIMEOUT_S", 0.05)
-        assert b"" == await talk(console, head)
-        assert b"" == await talk(console, both + b"Content-Length: 99\r\n\r\nlink=")
+        assert b"" == await talk(port_of(console), head)
+        assert b"" == await talk(port_of(console), both + b"Content-Length: 99\r\n\r\nlink=")
 
     served(desk, ask)
 
@@ -83,7 +76,7 @@ def test_a_name_that_is_not_ours_and_none_at_all_are_refused(desk: Office) -> No
     async def ask(console: Console) -> None:
         port = console.url.rpartition(":")[2].encode()
         for hosts in (b"", b"Host: evil.example:" + port + b"\r\n", b"Host: 127.0.0.1:" + port + b"\r\nHost: a\r\n"):
-            said = await talk(console, b"GET / HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
+            said = await talk(port_of(console), b"GET / HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
             assert b"HTTP/1.1 4" in said[:11]
             assert b"office.example" not in said
 

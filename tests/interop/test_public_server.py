@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 from gochecker_build import run_checker
+from talking import started, talk
 
 from affidavit.archive.folder import Folder
 from affidavit.compose.create import create
@@ -40,18 +38,6 @@ async def serving(log: Path) -> AsyncIterator[int]:
         server.should_exit = True
         await task
         app.close()
-
-
-async def talk(port: int, data: bytes) -> bytes:
-    """All that the server says to `data`, until it closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    try:
-        return await asyncio.wait_for(reader.read(), 10)
-    except ConnectionResetError:
-        return b""
-    finally:
-        writer.close()
 
 
 def test_it_answers_get_and_head(tmp_path: Path) -> None:
@@ -150,12 +136,7 @@ def test_up_serves_the_public_log_where_the_configuration_says(tmp_path: Path) -
     made = create(root, "log.example/up", "ada", "")
     with (root / "affidavit.toml").open("a") as config:
         config.write('[public]\nlisten = "127.0.0.1:0"\nprefix = "/logs/up"\n')
-    up = subprocess.Popen(
-        [sys.executable, "-m", "affidavit.cli.main", "up", "--data", str(root)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"},
-    )
+    up = started(root)
     try:
         assert up.stdout is not None
         said = [up.stdout.readline() for _ in range(2)]

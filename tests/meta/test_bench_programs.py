@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = {
     "deciding": ("--seconds", "0.1", "--people", "20"),
     "history": ("--changes", "400", "--people", "30"),
+    "search": ("--records", "3000", "--seconds", "0.3"),
     "stateproof": ("--changes", "60", "--objects", "60"),
     "verify": ("--sizes", "1500", "--rounds", "1", "--change-every", "100"),
 }

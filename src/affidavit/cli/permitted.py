@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from affidavit.cli.apply import short
 from affidavit.cli.client import connect
 from affidavit.cli.options import Common
 from affidavit.cli.output import print_json, say
-from affidavit.cli.watching import progress
+from affidavit.cli.watching import answered
 from affidavit.evidence.wording import count_words, list_words
 
 _SIGNS = {"gained": "+", "lost": "-", "changed": "~"}
@@ -27,12 +26,8 @@ def show_permitted(actor: str, system: str, from_: str | None, to: str | None, c
     """Ask and print. Returns the exit status."""
     asked: dict[str, Any] = {"actor": actor, "system": system, "from": from_, "to": to}
     given = {name: value for name, value in asked.items() if value is not None}
-    answer: dict[str, Any] = {}
-    with connect(common) as client, progress(shown=sys.stderr.isatty() and not common.json) as watch:
-        for line in client.asked("/v1/state/permitted", **given):
-            if watch is not None and "of" in line:
-                watch("Reading the changes", line["done"], line["of"])
-            answer = line.get("answer", answer)
+    with connect(common) as client:
+        answer = answered(client.asked("/v1/state/permitted", **given), "Reading the changes", shown=not common.json)
     if common.json:
         print_json(answer)
         return 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from affidavit.cli.client import connect
 from affidavit.cli.options import Common
 from affidavit.cli.output import print_json, print_table, say
-from affidavit.cli.watching import progress
+from affidavit.cli.watching import answered
 from affidavit.evidence.wording import count_words
 
 _BAR_CHARS = 48
@@ -19,12 +18,8 @@ def show_summary(query: str, facet: str | None, step: str | None, common: Common
     """Ask and print. Returns the exit status."""
     asked: dict[str, Any] = {"query": query, "facet": facet, "step": step}
     given = {name: value for name, value in asked.items() if value is not None}
-    answer: dict[str, Any] = {}
-    with connect(common) as client, progress(shown=sys.stderr.isatty() and not common.json) as watch:
-        for line in client.asked("/v1/summary", **given):
-            if watch is not None and "of" in line:
-                watch("Reading the log", line["done"], line["of"])
-            answer = line.get("answer", answer)
+    with connect(common) as client:
+        answer = answered(client.asked("/v1/summary", **given), "Reading the log", shown=not common.json)
     if common.json:
         print_json(answer)
         return 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -31,6 +32,17 @@ def progress(*, shown: bool) -> Iterator[Watch | None]:
             bar.update(task, description=what, completed=done, total=count)
 
         yield watch
+
+
+def answered(lines: Iterable[Mapping[str, Any]], what: str, *, shown: bool) -> dict[str, Any]:
+    """The `answer` of a question that streams, with a bar for how far it has got where it is `shown` on a terminal."""
+    answer: dict[str, Any] = {}
+    with progress(shown=shown and sys.stderr.isatty()) as watch:
+        for line in lines:
+            if watch is not None and "of" in line:
+                watch(what, line["done"], line["of"])
+            answer = line.get("answer", answer)
+    return answer
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from affidavit.cli.client import Client, connect
 from affidavit.cli.declaration import Declaration, naming_places, read_declaration
 from affidavit.cli.options import DEFAULTS, Common, index_of
 from affidavit.cli.output import print_json, say
-from affidavit.cli.watching import progress
+from affidavit.cli.watching import answered
 from affidavit.cli.who import say_range
 from affidavit.errors import InvalidInput
 from affidavit.evidence.whatif import ALLOWED, CLASSES, DENIED, FAILED, SAME, UNDECIDED
@@ -103,14 +103,13 @@ def _check(index: str | None, at: str | None, now: bool, policy: Path | None, ra
 
 def _answer(client: Client, asked: dict[str, Any], common: Common) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     cases: list[dict[str, Any]] = []
-    answer: dict[str, Any] = {}
-    with progress(shown=sys.stderr.isatty() and not common.json) as watch:
+
+    def lines() -> Iterator[dict[str, Any]]:
         for line in client.asked("/v1/what-if", asked):
-            cases += line.get("cases", ()) if common.json else ()
-            if watch is not None and "of" in line:
-                watch("Deciding again", line["done"], line["of"])
-            answer = line.get("answer", answer)
-    return cases, answer
+            cases.extend(line.get("cases", ()) if common.json else ())
+            yield line
+
+    return cases, answered(lines(), "Deciding again", shown=not common.json)
 
 
 def _show_one(answer: dict[str, Any]) -> None:

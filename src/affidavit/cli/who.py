@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -11,7 +10,7 @@ from cyclopts import App, Parameter
 from affidavit.cli.client import Client, connect
 from affidavit.cli.options import DEFAULTS, Common
 from affidavit.cli.output import print_json, print_table, say
-from affidavit.cli.watching import progress
+from affidavit.cli.watching import answered
 from affidavit.errors import InvalidInput
 from affidavit.evidence.beside import FINDINGS
 from affidavit.evidence.wording import count_words, list_words
@@ -108,13 +107,7 @@ def did_(
 
 def _read(client: Client, asked: dict[str, Any], common: Common) -> dict[str, Any]:
     given = {name: value for name, value in asked.items() if value is not None}
-    with progress(shown=sys.stderr.isatty() and not common.json) as watch:
-        answer: dict[str, Any] = {}
-        for line in client.asked("/v1/who/did", **given):
-            if watch is not None and "of" in line:
-                watch("Reading the log", line["done"], line["of"])
-            answer = line.get("answer", answer)
-    return answer
+    return answered(client.asked("/v1/who/did", **given), "Reading the log", shown=not common.json)
 
 
 def _pairs(facts: tuple[str, ...]) -> dict[str, str]:

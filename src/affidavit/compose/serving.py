@@ -67,7 +67,7 @@ class Served:
     ) -> None:
         self._ready = threading.Event()
         self._ending = threading.Event()
-        self._tell: Callable[[], object] = bool
+        self._tell: Callable[[], object] = lambda: None  # until the loop runs, nobody listens
         listening = bind_socket(path)
 
         async def serve() -> None:

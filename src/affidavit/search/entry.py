@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from affidavit.record.moment import NS, parse_moment
 from affidavit.record.read import Record
+from affidavit.search import blinding as terms_of
+from affidavit.search import fields as fields_of
 from affidavit.search.blinding import Blinding
 from affidavit.search.fields import FIELDS
 from affidavit.search.matching import BoundOf
@@ -14,6 +18,17 @@ from affidavit.search.matching import BoundOf
 _COLUMNS = frozenset({"index", "at"})
 _WORDS = tuple(field for field in FIELDS.values() if field.kind != "text" and field.name not in _COLUMNS)
 _TEXTS = tuple(field for field in FIELDS.values() if field.kind == "text")
+
+
+def _made_by() -> str:
+    told = hashlib.blake2b(digest_size=16)
+    for name in (__file__, fields_of.__file__, terms_of.__file__):
+        told.update(Path(name).read_bytes())
+    return told.hexdigest()
+
+
+#: A digest of the code that entries follow from: an index that other code made may lack what this one asks for.
+MADE_BY = _made_by()
 
 
 class Entry:

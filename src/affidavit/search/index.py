@@ -31,7 +31,7 @@ from affidavit.limits import (
 )
 from affidavit.search.answers import Records
 from affidavit.search.blinding import Blinding
-from affidavit.search.entry import Entry, entry_of
+from affidavit.search.entry import MADE_BY, Entry, entry_of
 from affidavit.search.matching import BoundOf
 from affidavit.search.plan import Candidate, Plan
 from affidavit.search.stand import clear_folder
@@ -58,12 +58,12 @@ class Index:
         volume_records: int = SEARCH_VOLUME_RECORDS,
         recent_records: int = SEARCH_RECENT_RECORDS,
     ) -> None:
-        """`key` is one of the log's secrets; `identity` names the log and whatever else its terms follow from.
-        Nothing is read before it is needed."""
+        """`key` is one of the log's secrets; `identity` names the log and its keys. Nothing is read before
+        it is needed."""
         self.blinding = Blinding(_derived(key, b"terms"))
         self._code_key = _derived(key, b"stand")
         self._folder = folder
-        self._identity = identity
+        self._identity = f"{identity} {MADE_BY}"
         self._records = records
         self._disk = disk
         self._volume_records = volume_records
@@ -139,7 +139,8 @@ class Index:
     def forgetting(self, index: int) -> Iterator[None]:
         """While a body is erased, no file of the index holds anything of the volume that its record is in; it is built
         again after: so whatever stops in between, nothing of what is gone is left. Raises `Unavailable`."""
-        self._forgetting += 1  # what is being written ends after its next record
+        with self._opening:
+            self._forgetting += 1  # what is being written ends after its next record
         try:
             with self._writing:
                 with self._opening:
@@ -152,7 +153,8 @@ class Index:
                         volume.clear()
                 yield
         finally:
-            self._forgetting -= 1
+            with self._opening:
+                self._forgetting -= 1
 
     def _recent_from(self, start: int) -> Recent:
         """The newest records in memory, which follow those on disk."""

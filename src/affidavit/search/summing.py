@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from affidavit.errors import InvalidInput
 from affidavit.limits import FACET_VALUES_MAX, HISTOGRAM_STEPS_MAX, READ_TOLD_EVERY
@@ -17,18 +17,10 @@ from affidavit.record.moment import NS, parse_moment
 from affidavit.record.read import Record
 from affidavit.search.fields import FIELDS
 from affidavit.search.language import Query
-from affidavit.search.matching import BoundOf, match, matches_header
+from affidavit.search.matching import BoundOf, Readable, look
 from affidavit.search.quantities import read_number
 
 _COUNTED = ("word", "number", "index")
-
-
-class Records(Protocol):
-    """A log that can be read."""
-
-    def header(self, index: int) -> Header: ...
-
-    def record(self, index: int) -> Record: ...
 
 
 @dataclass
@@ -69,7 +61,7 @@ class Summing:
                 raise InvalidInput("query.facet", f"Nothing can be counted by {facet[:40]!r}.", f"Fields are {known}.")
         self.sum = Sum()
 
-    def read(self, records: Records, size: int) -> Iterator[int]:
+    def read(self, records: Readable, size: int) -> Iterator[int]:
         """Count the records before `size`; gives how many were looked at, now and then.
 
         Raises `InvalidInput` where there are too many values, or steps of time, to be told.
@@ -78,12 +70,10 @@ class Summing:
         for at, index in enumerate(range(self._query.first, stop)):
             if at % READ_TOLD_EVERY == 0:
                 yield at
-            header = records.header(index)
-            if matches_header(self._query, index, header, self._bound_of):
-                record = records.record(index)
-                found = match(self._query, record, self._bound_of)
-                if found is not None:
-                    self._take(record, found == "certainly")
+            found = look(records, self._query, index, self._bound_of)
+            if found is not None:
+                record, how = found
+                self._take(record, how == "certainly")
 
     def _take(self, record: Record, certainly: bool) -> None:
         counts = [self.sum.all]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 import affidavit
+from affidavit.capture.administration import Actor
 from affidavit.errors import InvalidInput
 from affidavit.evidence import clocks
 from affidavit.evidence.behind import Behind
@@ -81,10 +83,7 @@ async def records(request: Request) -> Response:
     query = query_of(request, services)
     limit = query_limit(request, _LIMIT_DEFAULT)
     before = query_number(request, "before", services.records.size, services.records.size)
-    answer = await run_in_threadpool(find, services, query, limit, before)
-    if answer["records"] or "before" not in request.query_params:
-        await services.readings.note(actor_of(request, services), "search", shown(query, answer["records"]))
-    return JsonResponse(answer)
+    return JsonResponse(await run_in_threadpool(find, services, actor_of(request, services), query, limit, before))
 
 
 async def record(request: Request) -> Response:
@@ -181,22 +180,20 @@ def checks(services: Services) -> tuple[Finding, ...]:
     return readiness(services.records, services.reviews, services.live.snapshot(), services.places(), running)
 
 
-def find(services: Services, query: Query, limit: int, before: int) -> dict[str, Any]:
-    """Up to `limit` records below `before` that `query` finds, newest first, and where to go on."""
+def find(services: Services, actor: Actor, query: Query, limit: int, before: int) -> dict[str, Any]:
+    """Up to `limit` records below `before` that `query` finds, newest first, and where to go on; the log says already
+    that `actor` is shown them. Call it on a thread of the server's. Raises `Unavailable` where it cannot say so."""
     page = services.search.newest(query, limit, before)
     found = [match_view(*one, services) for one in page.found]
-    return {"records": found, "next": page.next, "asked": show(query.part)}
-
-
-def shown(query: Query, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the log keeps of a search."""
     indexes = [view["index"] for view in found]
-    return {
+    said = {
         "query": query.text,
         **{how: sum(view["match"] == how for view in found) for how in ("certainly", "possibly")},
         "first": min(indexes, default=None),
         "last": max(indexes, default=None),
     }
+    from_thread.run(services.readings.note, actor, "search", said)
+    return {"records": found, "next": page.next, "asked": show(query.part)}
 
 
 def _session(services: Services, index: int) -> dict[str, Any]:

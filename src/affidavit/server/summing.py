@@ -59,11 +59,14 @@ class _Reading:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """How far it has got, and the answer."""
-        for done in self._told.read(self._services.records, self._size):
-            yield {"done": done, "of": self._size}
+        try:
+            for done in self._told.read(self._services.records, self._size):
+                yield {"done": done, "of": self._size}
+        except InvalidInput:
+            self._note()  # that there is too much to be told tells something
+            raise
+        self._note()
         found = self._told.sum
-        said = {"query": self._query.text, **found.all.as_dict(), "facet": self._facet or None}
-        from_thread.run(self._services.readings.note, self._actor, "count", said)
         answer: dict[str, Any] = {"count": found.all.as_dict(), "size": self._size}
         if self._facet:
             answer |= {
@@ -80,6 +83,10 @@ class _Reading:
                 {"at": format_moment(at), **count.as_dict()} for at, count in whole(found.steps, self._step_ns)
             ]
         yield {"answer": answer}
+
+    def _note(self) -> None:
+        said = {"query": self._query.text, **self._told.sum.all.as_dict(), "facet": self._facet or None}
+        from_thread.run(self._services.readings.note, self._actor, "count", said)
 
     def _shown(self, value: Any) -> str:
         people = FIELDS[self._facet].people

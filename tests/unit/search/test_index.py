@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +131,43 @@ def test_another_key_another_log_and_other_body_keys_take_nothing_up(index: Inde
         other = Index(folder, key, identity, paper, OsDisk(), VOLUME)
         assert [] == named(other, q.All(()))
     assert [] != named(index_of(paper, folder), q.All(()))
+
+
+def test_an_index_that_other_code_made_is_not_taken_up(
+    index: Index, folder: Path, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lack terms that this code asks for, and then records would be left out."""
+    del index
+    assert [] != named(index_of(paper, folder), q.All(()))
+    monkeypatch.setattr("affidavit.search.index.MADE_BY", "other code")
+    assert [] == named(index_of(paper, folder), q.All(()))
+
+
+def test_an_erasure_waits_for_one_record_and_not_for_a_volume(folder: Path, paper: Paper) -> None:
+    index, asked = index_of(paper, folder), 0
+    index.mend()
+
+    def erase() -> None:
+        with index.forgetting(0):
+            erased.set()
+
+    erased, erasing = threading.Event(), threading.Thread(target=erase)
+
+    def ending() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            erasing.start()
+            while not index._forgetting:
+                os.sched_yield()
+        return False
+
+    assert index.add_newest(paper.bound_of, ending)
+    erasing.join(30)
+    assert erased.is_set()
+    assert 1 == asked, "more was written while it waited"
+    follow(index, paper)
+    assert SIZE == index.held
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
+from recordcase import ANA, made
 
 from affidavit.errors import InvalidInput
-from affidavit.record.header import Header, Log, Source, Time, encode_header
 from affidavit.record.moment import parse_moment
 from affidavit.record.read import Record
 from affidavit.search.matching import match, matches_header
 from affidavit.search.parsing import parse_query
 
-ANA = "u-00000000000000a1"
 ACCESS: dict[str, Any] = {
     "action": {
         "verb": "SELECT",
@@ -37,25 +35,7 @@ ACCESS: dict[str, Any] = {
 
 
 def record(index: int = 41, body: dict[str, Any] | None = ACCESS, **fields: Any) -> Record:
-    header = msgspec.structs.replace(
-        Header(
-            v=1,
-            id="01933d6b-0000-7000-8000-000000000000",
-            kind="access",
-            source=Source("0" * 32, 0),
-            time=Time("2026-11-22T14:17:03.214000000Z"),
-            log=Log("2026-11-22T14:17:03.215000000Z", 9),
-            basis="observed",
-            actor=ANA,
-            system="clinic",
-            session=30,
-            action="read",
-            decision="deny",
-            outcome="none",
-        ),
-        **fields,
-    )
-    return Record(index, encode_header(header), header, body)
+    return made(body, index, **fields)
 
 
 def resolve(name: str) -> str:

@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
+from recordcase import ANA, made
 
 from affidavit.record.body import Erased
-from affidavit.record.header import Header, Log, Source, Time, encode_header
 from affidavit.record.read import Record
 from affidavit.search.fields import FIELDS, Values
 
-ANA = "u-00000000000000a1"
-HEADER = Header(
-    v=1,
-    id="01933d6b-0000-7000-8000-000000000000",
-    kind="access",
-    source=Source("0" * 32, 0),
-    time=Time("2026-11-22T14:17:03.214000000Z"),
-    log=Log("2026-11-22T14:17:03.215000000Z", 9),
-    basis="observed",
-    actor=ANA,
-    system="clinic",
-    session=30,
-    action="read",
-    decision="deny",
-    outcome="none",
-)
 BODY: dict[str, Any] = {
     "actor": {"id": ANA, "authenticated": {"how": "scram", "credential": "token-4F"}},
     "action": {
@@ -52,8 +35,7 @@ BODY: dict[str, Any] = {
 
 
 def record(body: Any = BODY, **fields: Any) -> Record:
-    header = msgspec.structs.replace(HEADER, **fields)
-    return Record(41, encode_header(header), header, body)
+    return made(body, **fields)
 
 
 @pytest.mark.parametrize(

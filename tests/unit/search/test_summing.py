@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_matching import ACCESS, ANA, record
+from recordcase import ANA, made
 
 from affidavit.errors import InvalidInput
 from affidavit.record.header import Time
@@ -15,6 +15,7 @@ from affidavit.search import summing
 from affidavit.search.parsing import parse_query
 from affidavit.search.summing import Summing, most_first, read_step, whole
 
+ACCESS: dict[str, Any] = {"action": {"columns": ["public.patients.ssn"]}, "client": {"address": "10.0.0.7"}}
 BEN = "u-00000000000000b2"
 HOUR_NS = 3_600 * 10**9
 
@@ -34,7 +35,7 @@ class Log:
 
 
 def at(clock: str, index: int, body: dict[str, Any] | None = ACCESS, **fields: Any) -> Record:
-    return record(index, body, time=Time(f"2026-11-22T{clock}.000000000Z"), **fields)
+    return made(body, index, time=Time(f"2026-11-22T{clock}.000000000Z"), **fields)
 
 
 LOG = Log(

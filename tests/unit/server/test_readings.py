@@ -16,6 +16,7 @@ from affidavit.cli.client import Client
 from affidavit.cli.timeline import find_records
 from affidavit.compose.serving import serving
 from affidavit.errors import Denied, InvalidInput, Unavailable
+from affidavit.search import summing
 
 
 def newest(desk: Office) -> tuple[dict[str, Any], str]:
@@ -75,6 +76,26 @@ def test_each_way_of_reading_is_a_record_with_what_was_shown(tmp_path: Path) -> 
         following.join()
         follow = desk.admin.get("/v1/records", query="kind:log.read", limit=1)["records"][0]
         assert "root followed the log for everything from then on" in follow["sentence"]
+
+
+def test_no_way_of_asking_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An insider who wants to know, without being seen, whether somebody was already looked into."""
+    monkeypatch.setattr(summing, "HISTOGRAM_STEPS_MAX", 1)
+    monkeypatch.setattr(summing, "FACET_VALUES_MAX", 1)
+    with office(tmp_path) as desk:
+        desk.apply(PEOPLE)
+        for params in ({"before": desk.ledger.size}, {"before": 3}, {"limit": 0}, {"before": 0, "limit": 1}):
+            size = desk.ledger.size
+            desk.admin.get("/v1/records", query="actor:theo kind:access", **params)
+            assert size + 1 == desk.ledger.size, f"asked with {params}, nobody knows of it"
+            assert "actor:theo kind:access" == newest(desk)[0]["query"]
+        for params in ({"facet": "kind"}, {"step": "1s"}):
+            size = desk.ledger.size
+            while len({desk.admin.get(f"/v1/records/{at}")["header"]["time"]["at"][:19] for at in range(size)}) < 2:
+                size = desk.access("ana") + 1
+            with pytest.raises(InvalidInput, match=r"more than 1 (values|such steps)"):
+                list(desk.admin.asked("/v1/summary", **params))
+            assert "count" == newest(desk)[0]["asked"], "what is refused says that there is much of it"
 
 
 def test_who_did_on_the_log_counts_it(tmp_path: Path) -> None:

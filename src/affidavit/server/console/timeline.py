@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -16,13 +15,11 @@ from starlette.responses import HTMLResponse, Response
 from affidavit.errors import InvalidInput
 from affidavit.limits import CONSOLE_ROWS, QUERY_CHARS_MAX
 from affidavit.search.fields import FIELDS
-from affidavit.search.language import Query
 from affidavit.server.bodies import JsonResponse, query_number
-from affidavit.server.console.access import Session
 from affidavit.server.console.pages import page
 from affidavit.server.console.rows import row
 from affidavit.server.console.visiting import Console, console_of, frame, visitor
-from affidavit.server.reading import find, query_of, shown
+from affidavit.server.reading import find, query_of
 
 _COLUMN = re.compile(r"Column (\d{1,5}): (.*)", re.DOTALL)
 _EXAMPLES = (
@@ -62,7 +59,7 @@ async def timeline(request: Request) -> Response:
     before = _before(request, console)
 
     def make() -> HTMLResponse:
-        found = _found(console, session, query, before)
+        found = find(console.services, session.actor, query, CONSOLE_ROWS, before)
         values: dict[str, Any] = {
             "rows": [row(view) for view in found["records"]],
             "older": None if found["next"] is None else _path(text, found["next"]),
@@ -79,17 +76,9 @@ async def timeline(request: Request) -> Response:
 
 async def timeline_json(request: Request) -> Response:
     """What a query finds, as the API answers it."""
-    console = console_of(request)
-    session = visitor(request)
-    query: Query = query_of(request, console.services)
-    return JsonResponse(await run_in_threadpool(_found, console, session, query, _before(request, console)))
-
-
-def _found(console: Console, session: Session, query: Query, before: int) -> dict[str, Any]:
-    """What is shown, once the log says so. It reads the log, on a thread of the server's."""
-    found = find(console.services, query, CONSOLE_ROWS, before)
-    from_thread.run(console.services.readings.note, session.actor, "search", shown(query, found["records"]))
-    return found
+    console, actor = console_of(request), visitor(request).actor
+    query, before = query_of(request, console.services), _before(request, console)
+    return JsonResponse(await run_in_threadpool(find, console.services, actor, query, CONSOLE_ROWS, before))
 
 
 def command_line(query: str) -> str:
