@@ -18,7 +18,7 @@ from affidavit.durable import PRIVATE, Disk, clear_temporary, write_whole
 from affidavit.errors import Corruption
 from affidavit.limits import SEARCH_STAND_BYTES_MAX
 
-#: Raised with each change of what terms a record has or how they are made.
+#: Raised with each change of the columns, or of what a stand says. What terms are made by, `MADE_BY` tells.
 FORMAT = 1
 STAND_NAME = "stand"
 _UNFINISHED = "unfinished"
@@ -28,8 +28,8 @@ _CODE_BYTES = 32
 class Stand(msgspec.Struct, frozen=True):
     """`first` and `stop` bound the records that are in the volume, `last` is the digest of the last one's header.
 
-    `identity` names the log, and the body keys that there were. The records' times lie from the second `from_s` to
-    `to_s`. `files`: length and digest of each, by name.
+    `identity` names the log, the body keys that there were, and the code that made the terms. The records' times lie
+    from the second `from_s` to `to_s`. `files`: length and digest of each, by name.
     """
 
     format: int
